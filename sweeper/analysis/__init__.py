@@ -1,0 +1,8 @@
+"""From the store to tidy frames, and from frames to the numbers that a user reads.
+
+Every number is computed here, once; terminal, report and pages only show it.
+"""
+
+from sweeper.analysis.statistics import summary
+
+__all__ = ["summary"]

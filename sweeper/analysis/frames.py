@@ -1,0 +1,182 @@
+"""Tidy pandas frames of a sweep: a row per trial, per epoch, per attempt.
+
+Columns and dtypes are the same for every sweep, an empty one included. Numbers that the store keeps as NULL
+are NaN, times are UTC.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from sweeper.store import Store
+from sweeper.store.engine import translated
+from sweeper.store.schema import attempts as attempts_table
+from sweeper.store.schema import epochs as epochs_table
+from sweeper.store.schema import sweeps as sweeps_table
+from sweeper.store.schema import trials as trials_table
+
+TIME = "datetime64[us, UTC]"
+
+TRIALS: Mapping[str, str] = {
+    "sweep": "str",
+    "optimizer": "str",
+    "number": "int64",
+    "phase": "str",
+    "origin": "str",
+    "independent": "bool",
+    "setting": "int64",
+    "seed": "int64",
+    "state": "str",
+    "attempt": "int64",
+    "epochs": "int64",
+    "samples": "int64",
+    "grad_evals": "int64",
+    "train_loss": "float64",
+    "val_loss": "float64",
+    "val_accuracy": "float64",
+    "test_loss": "float64",
+    "test_accuracy": "float64",
+    "queued_s": "float64",
+    "setup_s": "float64",
+    "train_s": "float64",
+    "eval_s": "float64",
+    "wall_s": "float64",
+    "worker": "str",
+    "node": "str",
+    "device": "str",
+    "started_at": TIME,
+    "finished_at": TIME,
+    "error": "str",
+}
+"""The columns of the frame `trials` with their dtypes; `params.NAME` columns follow."""
+
+EPOCHS: Mapping[str, str] = {
+    "sweep": "str",
+    "optimizer": "str",
+    "number": "int64",
+    "phase": "str",
+    "epoch": "int64",
+    "samples": "int64",
+    "grad_evals": "int64",
+    "train_loss": "float64",
+    "val_loss": "float64",
+    "val_accuracy": "float64",
+    "lr": "float64",
+    "train_s": "float64",
+    "eval_s": "float64",
+}
+"""The columns of the frame `epochs` with their dtypes."""
+
+ATTEMPTS: Mapping[str, str] = {
+    "sweep": "str",
+    "optimizer": "str",
+    "number": "int64",
+    "phase": "str",
+    "attempt": "int64",
+    "worker": "str",
+    "node": "str",
+    "device": "str",
+    "first_epoch": "int64",
+    "started_at": TIME,
+    "ended_at": TIME,
+    "why": "str",
+    "strike": "bool",
+}
+"""The columns of the frame `attempts` with their dtypes."""
+
+
+def trials(store: Store, sweep: str) -> pd.DataFrame:
+    """A row per trial of `sweep`, in the order in which they were planned.
+
+    `queued_s` is from planning to the latest attempt's start, `wall_s` from there to the end.
+    Hyperparameters are columns `params.NAME`, in the order in which they first appear, NaN where an
+    optimizer has no such one.
+    """
+    latest = (attempts_table.c.trial_id == trials_table.c.id) & (
+        attempts_table.c.attempt == trials_table.c.attempt
+    )
+    query = (
+        sa.select(
+            sweeps_table.c.name.label("sweep"),
+            trials_table,
+            attempts_table.c.worker,
+            attempts_table.c.node,
+            attempts_table.c.device,
+        )
+        .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
+        .outerjoin(attempts_table, latest)
+        .where(sweeps_table.c.name == sweep)
+        .order_by(trials_table.c.id)
+    )
+    rows = _read(store, query)
+    started = _times(rows["started_at"])
+    rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()
+    rows["wall_s"] = (_times(rows["finished_at"]) - started).dt.total_seconds()
+    return pd.concat([_typed(rows, TRIALS), _parameters(rows["params"])], axis="columns")
+
+
+def epochs(store: Store, sweep: str) -> pd.DataFrame:
+    """A row per epoch of every trial of `sweep`, each from the latest attempt that trained it.
+
+    `samples` and `grad_evals` count from the trial's start; seconds are of that epoch.
+    """
+    table = epochs_table
+    newest = (
+        sa.select(table.c.trial_id, table.c.epoch, sa.func.max(table.c.attempt).label("attempt"))
+        .group_by(table.c.trial_id, table.c.epoch)
+        .subquery()
+    )
+    is_newest = (
+        (newest.c.trial_id == table.c.trial_id)
+        & (newest.c.epoch == table.c.epoch)
+        & (newest.c.attempt == table.c.attempt)
+    )
+    query = (
+        sa.select(*_trial_columns(), *(c for c in table.c if c.name in EPOCHS))
+        .join(trials_table, trials_table.c.id == table.c.trial_id)
+        .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
+        .join(newest, is_newest)
+        .where(sweeps_table.c.name == sweep)
+        .order_by(trials_table.c.id, table.c.epoch)
+    )
+    return _typed(_read(store, query), EPOCHS)
+
+
+def attempts(store: Store, sweep: str) -> pd.DataFrame:
+    """A row per attempt at every trial of `sweep`, lost ones included."""
+    query = (
+        sa.select(*_trial_columns(), *(c for c in attempts_table.c if c.name in ATTEMPTS))
+        .join(trials_table, trials_table.c.id == attempts_table.c.trial_id)
+        .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
+        .where(sweeps_table.c.name == sweep)
+        .order_by(trials_table.c.id, attempts_table.c.attempt)
+    )
+    return _typed(_read(store, query), ATTEMPTS)
+
+
+def _trial_columns() -> list[sa.ColumnElement[Any]]:
+    table = trials_table.c
+    return [sweeps_table.c.name.label("sweep"), table.optimizer, table.number, table.phase]
+
+
+def _read(store: Store, query: sa.Select[Any]) -> pd.DataFrame:
+    with translated(store.engine.url), store.engine.connect() as connection:
+        result = connection.execute(query)
+        return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def _typed(rows: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    times = {name: _times(rows[name]) for name, dtype in columns.items() if dtype == TIME}
+    return rows.assign(**times)[list(columns)].astype(dict(columns))
+
+
+def _times(column: pd.Series) -> pd.Series:
+    return pd.to_datetime(column, utc=True)
+
+
+def _parameters(settings: Sequence[Mapping[str, Any]] | pd.Series) -> pd.DataFrame:
+    names = list(dict.fromkeys(name for setting in settings for name in setting))
+    columns = {f"params.{name}": [setting.get(name) for setting in settings] for name in names}
+    return pd.DataFrame(columns).infer_objects()

@@ -1,0 +1,17 @@
+"""What a program calls: `run`, `resume` and `load`. Composes the layers below and computes nothing itself."""
+
+from sweeper.api.display import Display, Silent
+from sweeper.api.execution import WorkerCount, resume, run
+from sweeper.api.sweep import StoreLocation, Sweep, load, open_store
+
+__all__ = [
+    "Display",
+    "Silent",
+    "StoreLocation",
+    "Sweep",
+    "WorkerCount",
+    "load",
+    "open_store",
+    "resume",
+    "run",
+]

@@ -1,0 +1,43 @@
+"""Who is shown how a sweep goes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sweeper.coordinator import Watcher
+from sweeper.experiment import Experiment
+from sweeper.records import EpochRecord, StoredTrial, Trial, TrialKey, TrialState
+
+
+class Display(Watcher, Protocol):
+    """Shows a person how a sweep goes."""
+
+    def begins(
+        self, sweep: str, experiment: Experiment, known: Sequence[StoredTrial], notes: Sequence[str]
+    ) -> None:
+        """The sweep is about to hand out its first trial; `known` are those the store already holds."""
+        ...
+
+    def note(self, line: str) -> None:
+        """Something worth a line."""
+        ...
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def begins(
+        self, sweep: str, experiment: Experiment, known: Sequence[StoredTrial], notes: Sequence[str]
+    ) -> None:
+        """Say nothing."""
+
+    def note(self, line: str) -> None:
+        """Say nothing."""
+
+    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+        """Say nothing."""
+
+    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+        """Say nothing."""
+
+    def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,58 @@
+"""What a sweep's results depend on besides its experiment: versions, machine and data."""
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from sweeper import machine
+from sweeper.errors import DataError, UsageError
+from sweeper.training.data import Dataset
+
+PACKAGES = ("sweeper", "torch", "optuna", "ray", "numpy", "pandas")
+DECISIVE = ("torch", "optuna")
+"""Packages whose version changes what a sweep proposes or computes."""
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """The facts of a sweep that begins now."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": machine.processor(),
+            "cores": os.cpu_count(),
+        },
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "train": len(dataset.train),
+            "val": len(dataset.val),
+            "test": len(dataset.test),
+        },
+    }
+
+
+def check_unchanged(began: Mapping[str, Any], now: Mapping[str, Any], *, force: bool) -> list[str]:
+    """Lines about what differs from when the sweep began.
+
+    Raises DataError where the images do, and UsageError where torch or optuna do and not `force`.
+    """
+    if began["data"]["sha256"] != now["data"]["sha256"]:
+        raise DataError(
+            f"the images in {now['data']['source']} (sha256 {now['data']['sha256'][:12]}) "
+            f"are not those that the sweep began with (sha256 {began['data']['sha256'][:12]})"
+        )
+    changed = [
+        f"{name} {began['versions'][name]} when the sweep began, {now['versions'][name]} now"
+        for name in DECISIVE
+        if began["versions"][name] != now["versions"][name]
+    ]
+    if changed and not force:
+        raise UsageError(f"{'; '.join(changed)}: its trials may not compare; --force goes on all the same")
+    return changed

@@ -1,0 +1,86 @@
+"""A sweep in a store, to be read."""
+
+import os
+from typing import TYPE_CHECKING
+
+from sweeper import experiment as experiments
+from sweeper.experiment import Experiment
+from sweeper.records import SweepInfo
+from sweeper.store import DEFAULT_URL, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+StoreLocation = str | Store | None
+"""A database URL, an open store, or None: `SWEEPER_STORE`, else `sqlite:///sweeper.db`."""
+
+
+class Sweep:
+    """One sweep in a store. Each attribute is read anew, so a running sweep shows where it stands."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.name!r}, {self.info.state}, {self.store.url})"
+
+    @property
+    def info(self) -> SweepInfo:
+        """State, counts, lease holder, and what the results depend on."""
+        return self.store.sweep(self.name)
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is compared, with every default resolved."""
+        info = self.info
+        source = f"sweep {self.name}"
+        return experiments.from_document(info.experiment, source=source, text=info.experiment_text)
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """A row per trial; see `sweeper.analysis.frames`."""
+        from sweeper.analysis import frames
+
+        return frames.trials(self.store, self.name)
+
+    @property
+    def epochs(self) -> "pd.DataFrame":
+        """A row per epoch of every trial."""
+        from sweeper.analysis import frames
+
+        return frames.epochs(self.store, self.name)
+
+    @property
+    def attempts(self) -> "pd.DataFrame":
+        """A row per attempt at every trial."""
+        from sweeper.analysis import frames
+
+        return frames.attempts(self.store, self.name)
+
+    def summary(self) -> "pd.DataFrame":
+        """A row per optimizer; see `sweeper.analysis.summary`."""
+        from sweeper import analysis
+
+        experiment = self.experiment
+        return analysis.summary(
+            self.trials,
+            objective=experiment.objective,
+            loss=experiment.loss.name,
+            n_classes=experiment.data.n_classes,
+            val_size=experiment.data.val_size,
+        )
+
+
+def load(name: str, store: StoreLocation = None) -> Sweep:
+    """The sweep called `name`, to be read. Raises NotFoundError where the store has none such."""
+    sweep = Sweep(open_store(store), name)
+    assert sweep.info.name == name
+    return sweep
+
+
+def open_store(location: StoreLocation = None, *, create: bool = False) -> Store:
+    """The store at `location`; one that doesn't exist is made if `create`, else it is empty."""
+    if isinstance(location, Store):
+        return location
+    return Store.open(location or os.environ.get("SWEEPER_STORE") or DEFAULT_URL, create=create)

@@ -1,0 +1,11 @@
+"""The command line. Commands import what they need when they run, so that `--help` answers at once."""
+
+from sweeper.cli.app import app
+
+
+def main() -> None:
+    """The `sweeper` command."""
+    app()
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,257 @@
+"""The commands and their options. What they do is in the modules beside this one."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from sweeper.errors import SweeperError, UsageError
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+app = typer.Typer(
+    name="sweeper",
+    help="Which optimizer, tuned how, trains this small image model best, and how sure are we?",
+    epilog="Begin with: sweeper run experiments/quickstart.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+data_app = typer.Typer(help="The images: where they are, and how to get them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="The database, as sqlite:///PATH; else SWEEPER_STORE, else sqlite:///sweeper.db.",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Holds cifar-10-batches-bin/ or its .tar.gz; else SWEEPER_DATA, else the user's cache.",
+    ),
+]
+WorkersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help='How many workers, "auto" for as many as fit, or "inline" for one without Ray.',
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="A running Ray cluster to join, or auto."),
+]
+RayDashboardOption = Annotated[
+    bool, typer.Option("--ray-dashboard", help="Start Ray's dashboard too, and say where it is.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
+
+
+def reported(command: Command) -> Command:
+    """Turns Sweeper's own errors into lines on stderr and the exit status that the error tree gives."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except SweeperError as error:
+            for line in str(error).splitlines():
+                typer.echo(f"sweeper: {line}", err=True)
+            raise typer.Exit(error.exit_status) from None
+        except KeyboardInterrupt:
+            typer.echo("sweeper: interrupted", err=True)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader of our output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _worker_count(text: str | None) -> Any:
+    if text is None or text in ("auto", "inline"):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--workers {text}: must be a whole number from 1 on, auto or inline")
+    return int(text)
+
+
+@app.command(epilog="Example: sweeper run experiments/quickstart.toml --set budget.epochs=2 --workers 2")
+@reported
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a TOML file.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The sweep's name; else the experiment's.")
+    ] = None,
+    store: StoreOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Win over the file: budget.epochs=2. Repeatable."),
+    ] = None,
+    workers: WorkersOption = None,
+    data_dir: DataOption = None,
+    address: AddressOption = None,
+    ray_dashboard: RayDashboardOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a sweep, with progress, and print the summary per optimizer."""
+    from sweeper import api
+    from sweeper.cli import output
+    from sweeper.cli.progress import display
+
+    count = _worker_count(workers)
+    with display() as shown:
+        sweep = api.run(
+            file,
+            store,
+            name=name,
+            settings=settings or [],
+            workers=count,
+            data_dir=data_dir,
+            address=address,
+            ray_dashboard=ray_dashboard,
+            display=shown,
+        )
+    raise typer.Exit(output.print_result(sweep, as_json=as_json))
+
+
+@app.command(epilog="Example: sweeper resume cifar10-cnn")
+@reported
+def resume(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    data_dir: DataOption = None,
+    address: AddressOption = None,
+    ray_dashboard: RayDashboardOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even under other versions of torch or optuna.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a sweep after any interruption. Finished trials stay as they are."""
+    from sweeper import api
+    from sweeper.cli import output
+    from sweeper.cli.progress import display
+
+    count = _worker_count(workers)
+    with display() as shown:
+        sweep = api.resume(
+            name,
+            store,
+            force=force,
+            workers=count,
+            data_dir=data_dir,
+            address=address,
+            ray_dashboard=ray_dashboard,
+            display=shown,
+        )
+    raise typer.Exit(output.print_result(sweep, as_json=as_json))
+
+
+@app.command("list", epilog="Example: sweeper list --store sqlite:///sweeper.db")
+@reported
+def list_sweeps(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the sweeps in the store, newest first."""
+    from sweeper import api
+    from sweeper.cli import output
+
+    output.print_sweeps(api.open_store(store), as_json=as_json)
+
+
+@app.command(epilog="Example: sweeper status cifar10-cnn --json")
+@reported
+def status(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a sweep stands: its state, its trials, and the summary per optimizer so far."""
+    from sweeper import api
+    from sweeper.cli import output
+
+    output.print_status(api.load(name, store), as_json=as_json)
+
+
+@app.command(epilog="Example: sweeper show cifar10-cnn adam 3")
+@reported
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
+    optimizer: Annotated[str, typer.Argument(metavar="OPTIMIZER", help="The optimizer.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The trial's number.")],
+    final: Annotated[bool, typer.Option("--final", help="Of the finals, not of the search.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one trial: its setting, its epochs and its attempts."""
+    from sweeper import api
+    from sweeper.cli import output
+
+    output.print_trial(api.load(name, store), optimizer, number, final=final, as_json=as_json)
+
+
+@app.command(epilog="Example: sweeper export cifar10-cnn --out frames --format csv")
+@reported
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where trials.csv and epochs.csv go.")],
+    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv.")] = "csv",
+    store: StoreOption = None,
+) -> None:
+    """Write a sweep's trials and epochs as tidy tables."""
+    from sweeper import api
+    from sweeper.cli import output
+
+    if format_ != "csv":
+        raise UsageError(f"--format {format_}: not yet in this version of Sweeper; legal now: csv")
+    output.export_csv(api.load(name, store), out)
+
+
+@data_app.command("info", epilog="Example: sweeper data info --data-dir data")
+@reported
+def data_info(data_dir: DataOption = None) -> None:
+    """Say where the images are looked for, and whether they are there and whole."""
+    from sweeper.cli import images
+
+    images.print_info(data_dir)
+
+
+@data_app.command("fetch", epilog="Example: sweeper data fetch cifar10 --data-dir data")
+@reported
+def data_fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set: cifar10.")],
+    data_dir: DataOption = None,
+) -> None:
+    """Download a data set (cifar10: 170 MB), checked by its SHA-256."""
+    from sweeper.cli import images
+
+    images.fetch(name, data_dir)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"sweeper {metadata.version('sweeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Which optimizer, tuned how, trains this small image model best, and how sure are we?"""

@@ -1,0 +1,196 @@
+"""Shows a running sweep on stderr: a bar per optimizer, or plain lines where there is no terminal."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from sweeper import scoring
+from sweeper.api import Display
+from sweeper.experiment import Experiment
+from sweeper.records import EpochRecord, Origin, StoredTrial, Trial, TrialKey, TrialState
+
+
+class Tally:
+    """What has been reached so far, from what the coordinator tells: per optimizer, and in all."""
+
+    def __init__(self, experiment: Experiment, known: Sequence[StoredTrial]) -> None:
+        self._experiment = experiment
+        self._higher = scoring.higher_is_better(experiment.objective)
+        self._started = time.monotonic()
+        self._seen: dict[TrialKey, int] = {}
+        self.finished = {arm.name: 0 for arm in experiment.arms}
+        self.scored = {arm.name: 0 for arm in experiment.arms}
+        self.best: dict[str, float] = {}
+        self.failed = 0
+        for stored in known:
+            if stored.state.is_finished:
+                value = getattr(stored, experiment.objective)
+                self._count(stored.trial, stored.state, value)
+        self._epochs_before = sum(self.finished.values()) * experiment.budget.epochs
+        self._epochs_done = self._epochs_before
+
+    @property
+    def n_finished(self) -> int:
+        """Trials that ended, over all optimizers."""
+        return sum(self.finished.values())
+
+    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+        """Count epochs."""
+        self._epochs_done += record.epoch - self._seen.get(trial.key, 0)
+        self._seen[trial.key] = record.epoch
+
+    def lost(self, key: TrialKey) -> None:
+        """Take back the epochs of a lost attempt."""
+        self._epochs_done -= self._seen.pop(key, 0)
+
+    def ended(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+        """Count a trial, with the epochs that it didn't need."""
+        self._epochs_done += self._experiment.budget.epochs - self._seen.pop(trial.key, 0)
+        self._count(trial, state, getattr(last, self._experiment.objective) if last else None)
+
+    def _count(self, trial: Trial, state: TrialState, value: float | None) -> None:
+        name = trial.key.optimizer
+        self.finished[name] += 1
+        self.failed += state is TrialState.FAILED
+        if state.has_score and trial.origin is not Origin.DEFAULT:
+            self.scored[name] += 1
+            score = self._experiment.score(value)
+            best = self.best.get(name, score)
+            self.best[name] = max(best, score) if self._higher else min(best, score)
+
+    def best_of(self, name: str) -> str:
+        """`best 1.402 of 3 tried`, or nothing before the first."""
+        if name not in self.best:
+            return ""
+        return f"best {self.best[name]:.3f} of {self.scored[name]} tried"
+
+    def left_s(self) -> float | None:
+        """Seconds to go at the pace so far, or None before there is one."""
+        done = self._epochs_done - self._epochs_before
+        total = self._experiment.n_trials * self._experiment.budget.epochs
+        if done <= 0:
+            return None
+        return (time.monotonic() - self._started) / done * (total - self._epochs_done)
+
+
+def duration(seconds: float | None) -> str:
+    """`2 min 10 s`, for people."""
+    if seconds is None:
+        return "..."
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class _Lines:
+    """Plain lines, one per finished trial: for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def begins(
+        self, sweep: str, experiment: Experiment, known: Sequence[StoredTrial], notes: Sequence[str]
+    ) -> None:
+        self._experiment = experiment
+        self._tally = Tally(experiment, known)
+        for line in _opening(sweep, experiment, self._tally, notes):
+            self.note(line)
+
+    def note(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+        self._tally.advanced(trial, record)
+
+    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+        self._tally.ended(trial, state, last)
+        accuracy = f", accuracy {last.val_accuracy:.3f}" if last and last.val_accuracy is not None else ""
+        loss = f": val_loss {last.val_loss:.3f}{accuracy}" if last and last.val_loss is not None else ""
+        count = f"{self._tally.n_finished} of {self._experiment.n_trials} trials"
+        self.note(f"{trial.key} {state}{loss} ({count}, {duration(self._tally.left_s())} left)")
+
+    def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
+        self._tally.lost(key)
+        self.note(f"{key} attempt {attempt} lost: {cause}")
+
+
+class _Bars:
+    """A bar per optimizer, redrawn in place."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def begins(
+        self, sweep: str, experiment: Experiment, known: Sequence[StoredTrial], notes: Sequence[str]
+    ) -> None:
+        self._tally = Tally(experiment, known)
+        for line in _opening(sweep, experiment, self._tally, notes):
+            self.note(line)
+        for arm in experiment.arms:
+            self._tasks[arm.name] = self._progress.add_task(
+                arm.name,
+                total=experiment.budget.trials_per_optimizer,
+                completed=self._tally.finished[arm.name],
+                best=self._tally.best_of(arm.name),
+            )
+        self._total = self._progress.add_task("all", total=experiment.n_trials, best="starting workers")
+        self._redraw_total()
+
+    def note(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+        self._tally.advanced(trial, record)
+        self._redraw_total()
+
+    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+        self._tally.ended(trial, state, last)
+        name = trial.key.optimizer
+        self._progress.update(
+            self._tasks[name], completed=self._tally.finished[name], best=self._tally.best_of(name)
+        )
+        self._redraw_total()
+
+    def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
+        self._tally.lost(key)
+        self.note(f"{key} attempt {attempt} lost: {cause}")
+
+    def _redraw_total(self) -> None:
+        left = self._tally.left_s()
+        text = "starting workers" if left is None else f"{duration(left)} left"
+        failed = f", {self._tally.failed} failed" if self._tally.failed else ""
+        self._progress.update(self._total, completed=self._tally.n_finished, best=text + failed)
+
+
+def _opening(sweep: str, experiment: Experiment, tally: Tally, notes: Sequence[str]) -> list[str]:
+    per_arm = experiment.budget.trials_per_optimizer
+    already = f", {tally.n_finished} of them done" if tally.n_finished else ""
+    return [
+        f"sweep {sweep}: {experiment.model.name}, {len(experiment.arms)} optimizers, "
+        f"{per_arm} trials each{already}, {experiment.budget.epochs} epochs a trial",
+        *notes,
+    ]
+
+
+@contextlib.contextmanager
+def display() -> Iterator[Display]:
+    """Bars on a terminal, plain lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[best]}"),
+    )
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
+        yield _Bars(console, progress)

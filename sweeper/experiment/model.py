@@ -1,0 +1,128 @@
+"""The validated experiment, whole, and the document that the store keeps of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper import scoring
+from sweeper.experiment.sections import (
+    Budget,
+    Checkpoint,
+    Data,
+    Final,
+    Header,
+    Loss,
+    Model,
+    Report,
+    Resources,
+    Search,
+)
+from sweeper.space import Dimension, Space
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSpace:
+    """One optimizer's search space: its `own` dimensions, and those `shared` with every other arm."""
+
+    name: str
+    own: Space
+    shared: Space
+
+    @property
+    def space(self) -> dict[str, Dimension]:
+        """All dimensions, the shared ones last."""
+        return {**self.own, **self.shared}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What to compare: one experiment file, validated whole, with every default resolved.
+
+    `notices` are lines for the user about what the file asks for and this version leaves out.
+    """
+
+    header: Header
+    data: Data
+    model: Model
+    loss: Loss
+    budget: Budget
+    search: Search
+    final: Final
+    resources: Resources
+    checkpoint: Checkpoint
+    report: Report
+    space: Space
+    arms: tuple[ArmSpace, ...]
+    text: str = ""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The experiment's name, and a sweep's unless it is given another."""
+        return self.header.name
+
+    @property
+    def seed(self) -> int:
+        """Where every random number of the sweep comes from."""
+        return self.header.seed
+
+    @property
+    def objective(self) -> str:
+        """What settings are judged by: `val_loss`, `val_accuracy` or `train_loss`."""
+        return self.header.objective
+
+    @property
+    def startup_trials(self) -> int:
+        """The last trial number that TPE's model has no say in: numbers 1 to this are independent."""
+        startup = self.search.startup_trials
+        assert startup != "half", "resolved when the file was read"
+        return startup
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials the search has, over all arms."""
+        return self.budget.trials_per_optimizer * len(self.arms)
+
+    def arm(self, name: str) -> ArmSpace:
+        """The arm called `name`."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def score(self, value: float | None) -> float:
+        """The score of a trial whose objective came out as `value`; see `scoring.scores`."""
+        return scoring.score(value, self.objective, self.loss.name, self.data.n_classes)
+
+    def document(self) -> dict[str, Any]:
+        """The whole experiment as a legal experiment file that leaves nothing to a default.
+
+        Reading it back gives an equal experiment whatever the defaults are by then; the store keeps this.
+        """
+        sections = {
+            key: getattr(self, "header" if key == "experiment" else key).model_dump(mode="json")
+            for key in (
+                "experiment",
+                "data",
+                "model",
+                "loss",
+                "budget",
+                "search",
+                "final",
+                "resources",
+                "checkpoint",
+                "report",
+            )
+        }
+        return {
+            **sections,
+            "space": _notation(self.space),
+            "optimizers": {arm.name: _notation(arm.own) for arm in self.arms},
+        }
+
+
+def resolved_startup(search: Search, budget: Budget) -> Search:
+    """`search` with "half" as the number it stands for, by the number of trials at the first run."""
+    half = budget.trials_per_optimizer // 2
+    return search.model_copy(update={"startup_trials": half}) if search.startup_trials == "half" else search
+
+
+def _notation(space: Mapping[str, Dimension]) -> dict[str, Any]:
+    return {name: dimension.notation() for name, dimension in space.items()}

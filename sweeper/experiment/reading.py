@@ -1,0 +1,210 @@
+"""Reads an experiment file: TOML, `--set`, defaults, and every mistake at once.
+
+Precedence, highest first: `--set key=value`, the file, the default.
+"""
+
+import copy
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sweeper import catalog
+from sweeper.errors import ExperimentError, UsageError
+from sweeper.experiment.arms import read_arms, read_shared
+from sweeper.experiment.model import Experiment, resolved_startup
+from sweeper.experiment.sections import RUNS_NOW, SECTIONS, Budget, Header, Section
+from sweeper.experiment.wording import shown, suggestion
+
+Document = dict[str, Any]
+
+
+def read(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
+    """The experiment in the file at `path`, with `settings` ("key=value", value in TOML) on top.
+
+    Raises ExperimentError with every mistake found.
+    """
+    source = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ExperimentError(source, ["no such file"]) from None
+    except IsADirectoryError:
+        raise ExperimentError(source, ["is a directory; an experiment is one TOML file"]) from None
+    except UnicodeDecodeError as error:
+        raise ExperimentError(source, [f"is not UTF-8 text (byte {error.start})"]) from None
+    except OSError as error:
+        raise ExperimentError(source, [f"can't be read: {error.strerror}"]) from None
+    return loads(text, settings, source=source)
+
+
+def loads(text: str, settings: Sequence[str] = (), *, source: str = "experiment") -> Experiment:
+    """The experiment written as the TOML document `text`; `source` names it in error messages."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(source, [f"is not valid TOML: {error}"]) from None
+    return from_document(document, settings, source=source, text=text)
+
+
+def from_document(
+    document: Mapping[str, Any], settings: Sequence[str] = (), *, source: str = "experiment", text: str = ""
+) -> Experiment:
+    """The experiment of a parsed document, such as `Experiment.document()` gives."""
+    problems: list[str] = []
+    merged = _with_settings(document, settings, problems)
+    problems += _unknown_tables(merged)
+    sections = {key: _read_section(key, model, merged, problems) for key, model in SECTIONS.items()}
+    problems += _not_yet(merged, problems)
+    problems += _contradictions(sections)
+    shared = read_shared(_table(merged, "space", problems), problems)
+    # With a wrong number of trials the default spaces can't be resolved; the arms' own mistakes still show.
+    budget = sections["budget"]
+    n_trials = (budget if isinstance(budget, Budget) else Budget()).trials_per_optimizer
+    arms = read_arms(_table(merged, "optimizers", problems), shared, n_trials, problems)
+    if problems:
+        raise ExperimentError(source, problems)
+    fields: Any = {("header" if key == "experiment" else key): section for key, section in sections.items()}
+    experiment = Experiment(**fields, space=shared, arms=arms, text=text)
+    return replace(
+        experiment,
+        search=resolved_startup(experiment.search, experiment.budget),
+        notices=tuple(_notices(experiment)),
+    )
+
+
+def checked_name(name: str) -> str:
+    """`name`, if a sweep may be called that. Raises UsageError."""
+    try:
+        Header(name=name)
+    except ValidationError:
+        legal = _legal(Header, "name")
+        raise UsageError(f"--name {shown(name)}: must be {legal}") from None
+    return name
+
+
+def _with_settings(document: Mapping[str, Any], settings: Iterable[str], problems: list[str]) -> Document:
+    merged = copy.deepcopy(dict(document))
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        parts = [part.strip() for part in key.split(".")]
+        if not equals or len(parts) < 2 or not all(parts):
+            problems.append(f"--set {setting!r}: must be written table.key=value")
+            continue
+        table = merged
+        for part in parts[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                problems.append(f"--set {setting!r}: {part} is a value, not a table")
+                break
+        else:
+            table[parts[-1]] = _toml_value(value.strip())
+    return merged
+
+
+def _toml_value(text: str) -> Any:
+    """The TOML value `text`, or the text itself where it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+def _table(document: Document, key: str, problems: list[str]) -> Document:
+    table = document.get(key, {})
+    if isinstance(table, dict):
+        return table
+    problems.append(f"{key} = {shown(table)}: must be a table, [{key}]")
+    return {}
+
+
+def _unknown_tables(document: Document) -> list[str]:
+    legal = [*SECTIONS, "space", "optimizers"]
+    return [
+        f"[{key}]: unknown table{suggestion(key, legal)}; legal: {', '.join(legal)}"
+        for key in document
+        if key not in legal
+    ]
+
+
+def _read_section(key: str, model: type[Section], document: Document, problems: list[str]) -> Section | None:
+    table = _table(document, key, problems)
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        # A key of a union type, or a list, is reported once for each part of it that is wrong.
+        problems += dict.fromkeys(_explain(key, model, table, error))
+        return None
+
+
+def _explain(
+    section: str, model: type[Section], table: Mapping[str, Any], error: ValidationError
+) -> list[str]:
+    lines = []
+    for mistake in error.errors(include_url=False):
+        key = str(mistake["loc"][0])
+        if mistake["type"] == "extra_forbidden":
+            legal = list(model.model_fields)
+            lines.append(f"{section}.{key}: unknown key{suggestion(key, legal)}; legal: {', '.join(legal)}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{section}.{key}: missing; must be {_legal(model, key)}")
+        else:
+            lines.append(f"{section}.{key} = {shown(table[key])}: must be {_legal(model, key)}")
+    return lines
+
+
+def _legal(model: type[Section], key: str) -> str:
+    field = model.model_fields[key]
+    if field.description:
+        return field.description
+    choices = getattr(field.annotation, "__args__", ())
+    return "one of " + ", ".join(str(choice) for choice in choices)
+
+
+def _not_yet(document: Document, problems: Sequence[str]) -> list[str]:
+    """Legal values that this version can't run yet; a key that is wrong anyway is not named twice."""
+    found = []
+    for key, legal in RUNS_NOW.items():
+        section, _, name = key.partition(".")
+        table = document.get(section)
+        if not isinstance(table, dict) or name not in table:
+            continue
+        value = tuple(table[name]) if isinstance(table[name], list) else table[name]
+        if value not in legal and not any(line.startswith(f"{key} = ") for line in problems):
+            now = ", ".join(shown(choice) for choice in legal)
+            found.append(f"{key} = {shown(value)}: not yet in this version of Sweeper; legal now: {now}")
+    return found
+
+
+def _contradictions(sections: Mapping[str, Section | None]) -> list[str]:
+    """Mistakes that lie in two keys together."""
+    problems = []
+    if (data := sections["data"]) is not None:
+        name, train, val, test = (
+            getattr(data, key) for key in ("name", "train_size", "val_size", "test_size")
+        )
+        facts = catalog.DATA_SETS[name]
+        if train + val > facts.n_train_pool:
+            problems.append(
+                f"data.train_size = {train} and data.val_size = {val}: "
+                f"together at most the {facts.n_train_pool} training images of {name}"
+            )
+        if test > facts.n_test_pool:
+            problems.append(f"data.test_size = {test}: at most the {facts.n_test_pool} test images of {name}")
+        problems += [
+            f"data.{key} = {size}: at least {facts.n_classes}, one image of each class"
+            for key, size in (("train_size", train), ("val_size", val), ("test_size", test))
+            if size < facts.n_classes
+        ]
+    return problems
+
+
+def _notices(experiment: Experiment) -> list[str]:
+    notices = []
+    if experiment.final.top_k:
+        notices.append("[final] is read, but this version runs no finals yet: no verdict")
+    return notices

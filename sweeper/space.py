@@ -1,0 +1,213 @@
+"""Search spaces: what a hyperparameter may be, what of it is searched, and Optuna's coordinates for it.
+
+A dimension is written in the experiment file as a single value (fixed), a list (a choice) or a table
+`{ low, high, scale }` (a range). `encode` and `decode` translate between a hyperparameter's value and the
+number that a sampler proposes, which differ for the scale `one_minus_log`: log-uniform in 1 - x.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.records import Params, Value
+
+SCALES = ("linear", "log", "one_minus_log")
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """One hyperparameter's legal values: `holds` tells whether a value is one, `legal` says it in words."""
+
+    kind: type
+    legal: str
+    holds: Callable[[Any], bool]
+
+    def accepts(self, value: object) -> bool:
+        """Whether `value` has the right type and lies in the domain."""
+        if self.kind is str:
+            return isinstance(value, str) and self.holds(value)
+        numbers = int if self.kind is int else (int, float)
+        return isinstance(value, numbers) and not isinstance(value, bool) and self.holds(value)
+
+
+def _positive() -> Hyperparameter:
+    return Hyperparameter(float, "a finite number above 0", lambda v: 0 < v < math.inf)
+
+
+def _rate() -> Hyperparameter:
+    return Hyperparameter(float, "a number from 0 to below 1", lambda v: 0 <= v < 1)
+
+
+def _names(*names: str) -> Hyperparameter:
+    return Hyperparameter(str, "one of " + ", ".join(names), lambda v: v in names)
+
+
+INITS = ("kaiming", "xavier", "normal")
+SCHEDULES = ("constant", "cosine", "linear", "step")
+SAMPLINGS = ("shuffle", "replacement")
+
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
+    "lr": _positive(),
+    "effective_lr": _positive(),
+    "momentum": _rate(),
+    "decay": _rate(),
+    "beta1": _rate(),
+    "beta2": _rate(),
+    "eps": _positive(),
+    "weight_decay": Hyperparameter(float, "a finite number from 0 on", lambda v: 0 <= v < math.inf),
+    "batch_size": Hyperparameter(int, "a whole number from 1 on", lambda v: v >= 1),
+    "schedule": _names(*SCHEDULES),
+    "sampling": _names(*SAMPLINGS),
+    "init": _names(*INITS),
+}
+"""Every hyperparameter by name, with its legal values."""
+
+SHARED = ("batch_size", "weight_decay", "schedule", "sampling", "init")
+"""What `[space]` may hold: dimensions that mean the same for every optimizer."""
+
+TRAINING = ("batch_size", "schedule", "sampling", "init")
+"""What the training loop uses itself; every other hyperparameter is the update rule's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A hyperparameter that is not searched."""
+
+    value: Value
+
+    def notation(self) -> Value:
+        """As the experiment file writes it."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A hyperparameter that is one of a few values."""
+
+    values: tuple[Value, ...]
+
+    def notation(self) -> list[Value]:
+        """As the experiment file writes it."""
+        return list(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number from `low` to `high`, drawn uniformly on `scale`; a whole number where `integer`."""
+
+    low: float
+    high: float
+    scale: str = "linear"
+    integer: bool = False
+
+    def notation(self) -> dict[str, Value]:
+        """As the experiment file writes it."""
+        return {"low": self.low, "high": self.high, "scale": self.scale}
+
+
+Dimension = Fixed | Choice | Range
+Space = Mapping[str, Dimension]
+
+
+def parse(name: str, raw: object) -> Dimension:
+    """The dimension that the experiment file writes as `raw` for the hyperparameter `name`.
+
+    Raises ValueError with what would be legal, where `raw` is none.
+    """
+    domain = HYPERPARAMETERS[name]
+    if isinstance(raw, dict):
+        return _parse_range(domain, raw)
+    if isinstance(raw, list):
+        wrong = [value for value in raw if not domain.accepts(value)]
+        if not raw or wrong:
+            raise ValueError(f"each value of the list must be {domain.legal}, and there must be at least one")
+        if len(set(raw)) < len(raw):
+            raise ValueError("the same value stands twice in the list; each may stand there once")
+        return Choice(tuple(raw)) if len(raw) > 1 else Fixed(raw[0])
+    if not domain.accepts(raw):
+        raise ValueError(f"must be {domain.legal}, a list of such, or {{ low, high, scale }}")
+    assert isinstance(raw, int | float | str)
+    return Fixed(raw)
+
+
+def _parse_range(domain: Hyperparameter, raw: Mapping[str, Any]) -> Range:
+    if domain.kind is str:
+        raise ValueError(f"a name has no range; legal: {domain.legal}, or a list of such")
+    unknown = sorted(set(raw) - {"low", "high", "scale"})
+    if unknown or not {"low", "high"} <= set(raw):
+        raise ValueError("a range is written { low, high, scale }, of which only scale may be left out")
+    low, high, scale = raw["low"], raw["high"], raw.get("scale", "linear")
+    for bound in (low, high):
+        if not domain.accepts(bound):
+            raise ValueError(f"low and high must each be {domain.legal}")
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}")
+    if low >= high:
+        raise ValueError("low must be below high")
+    if scale == "log" and low <= 0:
+        raise ValueError("a log scale needs a low above 0")
+    if scale == "one_minus_log" and high >= 1:
+        raise ValueError("a one_minus_log scale needs a high below 1")
+    return Range(low, high, scale, integer=domain.kind is int)
+
+
+def proposal_name(name: str, dimension: Dimension) -> str:
+    """What a sampler calls the dimension: its own name, or `one_minus_NAME` where 1 - x is drawn."""
+    is_mirrored = isinstance(dimension, Range) and dimension.scale == "one_minus_log"
+    return f"one_minus_{name}" if is_mirrored else name
+
+
+def decode(space: Space, proposal: Params) -> dict[str, Value]:
+    """The hyperparameters for the numbers that a sampler proposed; fixed ones included."""
+    values: dict[str, Value] = {}
+    for name, dimension in space.items():
+        if isinstance(dimension, Fixed):
+            values[name] = dimension.value
+            continue
+        proposed = proposal[proposal_name(name, dimension)]
+        if isinstance(dimension, Range) and dimension.scale == "one_minus_log":
+            # 1 - (1 - high) may miss high by one bit; the clamp keeps the value inside its range.
+            proposed = min(max(1 - float(proposed), dimension.low), dimension.high)
+        values[name] = proposed
+    return values
+
+
+def encode(space: Space, values: Params) -> dict[str, Value] | None:
+    """What a sampler would have proposed to give `values`, or None where they lie outside the space."""
+    proposal: dict[str, Value] = {}
+    for name, dimension in space.items():
+        value = values.get(name)
+        if value is None or not contains(dimension, value):
+            return None
+        if isinstance(dimension, Range) and dimension.scale == "one_minus_log":
+            low, high = 1 - dimension.high, 1 - dimension.low
+            proposal[proposal_name(name, dimension)] = min(max(1 - float(value), low), high)
+        elif not isinstance(dimension, Fixed):
+            proposal[name] = value
+    return proposal
+
+
+def contains(dimension: Dimension, value: Value) -> bool:
+    """Whether `value` lies in the dimension."""
+    if isinstance(dimension, Fixed):
+        return value == dimension.value
+    if isinstance(dimension, Choice):
+        return value in dimension.values
+    return not isinstance(value, str) and dimension.low <= value <= dimension.high
+
+
+def lower_middle(dimension: Dimension) -> Value:
+    """The middle value on the dimension's own scale; the lower of the two where there is no single one."""
+    if isinstance(dimension, Fixed):
+        return dimension.value
+    if isinstance(dimension, Choice):
+        ordered = sorted(dimension.values, key=lambda v: (isinstance(v, str), v))
+        return ordered[(len(ordered) - 1) // 2]
+    if dimension.scale == "log":
+        middle = math.sqrt(dimension.low * dimension.high)
+    elif dimension.scale == "one_minus_log":
+        middle = 1 - math.sqrt((1 - dimension.low) * (1 - dimension.high))
+    else:
+        middle = (dimension.low + dimension.high) / 2
+    return math.floor(middle) if dimension.integer else middle

@@ -1,0 +1,34 @@
+"""The central store: an SQL database with a row for every sweep, trial, attempt and epoch.
+
+`Store` reads, and creates or takes sweeps; a coordinator writes through a `Writer`, under the sweep's lease.
+"""
+
+from sweeper.store.commit import Committer
+from sweeper.store.engine import DEFAULT_URL
+from sweeper.store.store import Store
+from sweeper.store.writer import InlineWriter, Writer, WriterThread
+from sweeper.store.writes import (
+    AttemptEnded,
+    AttemptStarted,
+    EpochsRecorded,
+    SweepEnded,
+    TrialFinished,
+    TrialPlanned,
+    Write,
+)
+
+__all__ = [
+    "DEFAULT_URL",
+    "AttemptEnded",
+    "AttemptStarted",
+    "Committer",
+    "EpochsRecorded",
+    "InlineWriter",
+    "Store",
+    "SweepEnded",
+    "TrialFinished",
+    "TrialPlanned",
+    "Write",
+    "Writer",
+    "WriterThread",
+]

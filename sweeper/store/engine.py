@@ -1,0 +1,112 @@
+"""Opens the database: connection settings, schema check, and errors in Sweeper's own words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.pool import StaticPool
+
+from sweeper.errors import StoreError
+from sweeper.store import schema
+
+DEFAULT_URL = "sqlite:///sweeper.db"
+HEAD = "0001"
+"""The newest migration; a test holds it against `migrations/`."""
+
+BUSY_TIMEOUT_S = 20
+"""How long SQLite waits for another writer: below the default lease, so that a stuck one is noticed."""
+
+
+def parse_url(text: str) -> sa.URL:
+    """The database URL written as `text`. Raises StoreError where it is none that Sweeper can open."""
+    try:
+        url = sa.make_url(text)
+    except exc.ArgumentError:
+        raise StoreError(f"store {text!r}: not a database URL; legal: sqlite:///PATH") from None
+    if url.get_backend_name() != "sqlite":
+        raise StoreError(
+            f"store {shown(url)}: {url.get_backend_name()} is not yet in this version; legal: sqlite:///PATH"
+        )
+    return url
+
+
+def shown(url: sa.URL) -> str:
+    """The URL as it may be printed: without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def exists(url: sa.URL) -> bool:
+    """Whether there is a database at `url` to be read."""
+    return not url.database or url.database == ":memory:" or Path(url.database).exists()
+
+
+def connect(url: sa.URL) -> sa.Engine:
+    """An engine for `url` whose connections are durable and don't block readers.
+
+    WAL lets readers go on while the one writer writes; `synchronous=FULL` makes a commit survive a power cut.
+    """
+    in_memory = not url.database or url.database == ":memory:"
+    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+    engine = sa.create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def ensure_schema(engine: sa.Engine) -> None:
+    """Create the tables in an empty database; refuse one whose schema this version doesn't know."""
+    with translated(engine.url):
+        tables = sa.inspect(engine).get_table_names()
+        if not tables:
+            _create(engine)
+            return
+        revision = None
+        if "alembic_version" in tables:
+            with engine.connect() as connection:
+                revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if revision != HEAD:
+        raise StoreError(
+            f"store {shown(engine.url)}: its schema is {revision or 'not one of Sweeper'}, but this version "
+            f"of Sweeper needs {HEAD}; use the version that made it, or another store"
+        )
+
+
+def _create(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def empty() -> sa.Engine:
+    """A store in memory with nothing in it: what a store that doesn't exist yet reads as."""
+    engine = connect(sa.make_url("sqlite://"))
+    schema.metadata.create_all(engine)
+    return engine
+
+
+@contextmanager
+def translated(url: sa.URL) -> Iterator[None]:
+    """Turns the database's errors into StoreError, one line that names the store."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StoreError(f"store {shown(url)}: {reason}") from error
+    except exc.SQLAlchemyError as error:
+        raise StoreError(f"store {shown(url)}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,140 @@
+"""The one writer of a sweep, in a thread of its own or inline.
+
+The coordinator puts writes into a bounded queue and acts on acknowledgements. Whatever gathers while one
+commit runs is the next transaction, so a slow database makes transactions larger, not the sweep slower.
+"""
+
+import itertools
+import threading
+import time
+from collections import deque
+from typing import Protocol
+
+from sweeper.errors import SweeperError
+from sweeper.store.commit import Committer
+from sweeper.store.writes import Write
+
+QUEUE_LIMIT = 10_000
+"""Writes that may wait; then the coordinator pauses."""
+
+BATCH_LIMIT = 1_000
+"""Writes in one transaction: it has to end well within the lease."""
+
+
+class Writer(Protocol):
+    """Takes a sweep's writes, and tells which are committed."""
+
+    def put(self, write: Write) -> None:
+        """Ask for `write`, waiting while the queue is full.
+
+        Raises the SweeperError that ended the writer, if one did: nothing is written from then on.
+        """
+        ...
+
+    def acknowledged(self, timeout_s: float = 0) -> list[Write]:
+        """The writes committed since the last call, in order; waits up to `timeout_s` for the first.
+
+        Raises as `put` does, once every commit before the error has been told.
+        """
+        ...
+
+    def close(self) -> None:
+        """Commit everything asked for, give up the lease, and take nothing more. Raises as `put` does."""
+        ...
+
+
+class InlineWriter:
+    """Commits each write at once, in the caller's thread: for tests, which then need not wait."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._done: list[Write] = []
+
+    def put(self, write: Write) -> None:
+        """Commit `write`."""
+        self._committer.commit([write])
+        self._done.append(write)
+
+    def acknowledged(self, timeout_s: float = 0) -> list[Write]:
+        """Every write since the last call."""
+        done, self._done = self._done, []
+        return done
+
+    def close(self) -> None:
+        """Give up the lease."""
+        self._committer.release()
+
+
+class WriterThread:
+    """Commits in a thread of its own, which also prolongs the lease while there is nothing to write."""
+
+    def __init__(self, committer: Committer, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._committer = committer
+        self._queue_limit = queue_limit
+        self._waiting: deque[Write] = deque()
+        self._done: list[Write] = []
+        self._error: SweeperError | None = None
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, write: Write) -> None:
+        """Queue `write`, waiting while the queue is full."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or len(self._waiting) < self._queue_limit)
+            if self._error:
+                raise self._error
+            self._waiting.append(write)
+            self._changed.notify_all()
+
+    def acknowledged(self, timeout_s: float = 0) -> list[Write]:
+        """The writes committed since the last call; waits up to `timeout_s` for the first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._done or self._error, timeout_s)
+            if self._error and not self._done:
+                raise self._error
+            done, self._done = self._done, []
+            return done
+
+    def close(self) -> None:
+        """Commit what is queued, give up the lease and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while self._commit_next():
+                pass
+            self._committer.release()
+        except SweeperError as error:
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+        except BaseException as error:  # a bug: the coordinator must hear of it, not wait for ever
+            with self._changed:
+                self._error = SweeperError(f"the writer thread failed: {type(error).__name__}: {error}")
+                self._changed.notify_all()
+            raise
+
+    def _commit_next(self) -> bool:
+        """Commit what has gathered; False once closed and empty."""
+        renew_at = time.monotonic() + self._committer.lease.duration_s / 3
+        with self._changed:
+            while not self._waiting and not self._closing:
+                if not self._changed.wait(renew_at - time.monotonic()):
+                    break
+            batch = list(itertools.islice(self._waiting, BATCH_LIMIT))
+            if not batch and self._closing:
+                return False
+        self._committer.commit(batch)
+        with self._changed:
+            for _ in batch:
+                self._waiting.popleft()
+            self._done += batch
+            self._changed.notify_all()
+        return True

@@ -1,0 +1,77 @@
+"""What a coordinator asks the store to write: small frozen records, each idempotent.
+
+A write comes back as its own acknowledgement once its transaction is committed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sweeper.records import EpochRecord, SweepState, Trial, TrialKey, TrialState, WorkerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlanned:
+    """A new trial, queued."""
+
+    trial: Trial
+    queued_at: datetime
+
+    @property
+    def key(self) -> TrialKey:
+        """Which trial it is."""
+        return self.trial.key
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """An attempt was handed to a worker; from now on records of older ones are refused."""
+
+    key: TrialKey
+    attempt: int
+    worker: WorkerInfo
+    first_epoch: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EpochsRecorded:
+    """What an attempt reported since its last report. Seconds are totals since the attempt's start."""
+
+    key: TrialKey
+    attempt: int
+    records: tuple[EpochRecord, ...]
+    setup_s: float
+    train_s: float
+    eval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt ended before its trial did; the trial is queued again. `strike`: by its possible fault."""
+
+    key: TrialKey
+    attempt: int
+    why: str
+    strike: bool
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFinished:
+    """A trial reached a final state. `error` says why where it failed; then its last attempt was a strike."""
+
+    key: TrialKey
+    attempt: int
+    state: TrialState
+    finished_at: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEnded:
+    """The sweep is complete or stopped."""
+
+    state: SweepState
+
+
+Write = TrialPlanned | AttemptStarted | EpochsRecorded | AttemptEnded | TrialFinished | SweepEnded

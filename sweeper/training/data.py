@@ -1,0 +1,178 @@
+"""The images of an experiment: found, verified, split by its seed, and kept as uint8.
+
+numpy only: the coordinator loads the images without importing torch, and Ray shares the arrays between the
+workers of a node without copying them.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sweeper import catalog, seeds
+from sweeper.errors import DataError
+from sweeper.experiment import Experiment
+from sweeper.training import cifar10, synthetic
+
+Images = npt.NDArray[np.uint8]
+"""Shape (N, 3, 32, 32), uint8, channels in the order red, green, blue."""
+
+Labels = npt.NDArray[np.int64]
+"""Shape (N,), int64, in 0..n_classes - 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Some images with their labels."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The images of one experiment.
+
+    `mean` and `std` are each channel's over the training images, in 0..255. `sha256` is of the whole data set
+    that the splits were drawn from, training rows first, each row a label and its pixels.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    n_classes: int
+    train: Split
+    val: Split
+    test: Split
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images and labels."""
+        splits = (self.train, self.val, self.test)
+        return sum(split.images.nbytes + split.labels.nbytes for split in splits)
+
+    def description(self) -> str:
+        """The data in one line: name, sizes, where it comes from and the start of its hash."""
+        sizes = f"{len(self.train):,} training, {len(self.val):,} validation, {len(self.test):,} test images"
+        return f"{self.name}: {sizes} ({self.source}, sha256 {self.sha256[:12]})"
+
+
+def directory(named: Path | str | None = None) -> Path | None:
+    """Where the user says that the images are: `named`, else SWEEPER_DATA, else None."""
+    chosen = named or os.environ.get("SWEEPER_DATA")
+    return Path(chosen) if chosen else None
+
+
+def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
+    """The data set of `experiment`.
+
+    CIFAR-10 is looked for in `data_dir`, or, where that is None, in the user's cache, and downloaded there if
+    need be. Raises DataError where it is missing or damaged.
+    """
+    data = experiment.data
+    seed = seeds.split(experiment.seed)
+    if data.name == "synthetic":
+        source = f"generated, version {synthetic.VERSION}"
+        train_rows, test_rows = synthetic.generate(data.train_size + data.val_size, data.test_size, seed)
+    else:
+        found = _find(data_dir)
+        source = str(found)
+        train_rows, test_rows = cifar10.read(found)
+    n_classes = catalog.DATA_SETS[data.name].n_classes
+    generator = np.random.default_rng(seed)
+    train_index, val_index = stratified(
+        train_rows[:, 0], (data.train_size, data.val_size), n_classes, generator
+    )
+    (test_index,) = stratified(test_rows[:, 0], (data.test_size,), n_classes, generator)
+    train = _split(train_rows, train_index)
+    mean, std = channel_statistics(train.images)
+    return Dataset(
+        name=data.name,
+        source=source,
+        sha256=_sha256(train_rows, test_rows),
+        n_classes=n_classes,
+        train=train,
+        val=_split(train_rows, val_index),
+        test=_split(test_rows, test_index),
+        mean=mean,
+        std=std,
+    )
+
+
+def _find(data_dir: Path | None, fetch: Callable[[Path], Path] = cifar10.fetch) -> Path:
+    if data_dir is None:
+        cache = cifar10.cache_directory()
+        return cifar10.find(cache) or fetch(cache)
+    found = cifar10.find(data_dir)
+    if found is None:
+        raise DataError(
+            f"{data_dir}: holds neither {cifar10.DIRECTORY}/ nor {cifar10.ARCHIVE}; "
+            f"`sweeper data fetch cifar10 --data-dir {data_dir}` downloads it"
+        )
+    return found
+
+
+def _split(rows: cifar10.Rows, index: npt.NDArray[np.int64]) -> Split:
+    images = np.ascontiguousarray(rows[index, 1:]).reshape(-1, 3, 32, 32)
+    return Split(images, rows[index, 0].astype(np.int64))
+
+
+def _sha256(train_rows: cifar10.Rows, test_rows: cifar10.Rows) -> str:
+    digest = hashlib.sha256(train_rows.data)
+    digest.update(test_rows.data)
+    return digest.hexdigest()
+
+
+def stratified(
+    labels: npt.NDArray[np.uint8], sizes: tuple[int, ...], n_classes: int, generator: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """Disjoint sets of indices of the given `sizes`, in each of which every class has its share.
+
+    A class's share differs by at most one image from equal shares; where the sizes don't divide evenly, the
+    classes that get one image more are drawn. Each set comes in a random order. Raises DataError where a
+    class has too few images.
+    """
+    by_class = [generator.permutation(np.flatnonzero(labels == label)) for label in range(n_classes)]
+    taken = np.zeros(n_classes, dtype=np.int64)
+    sets = []
+    for size in sizes:
+        share = np.full(n_classes, size // n_classes)
+        # Whoever still has the most images left gives one more; ties are drawn.
+        left = np.array([len(members) for members in by_class]) - taken
+        order = np.lexsort((generator.permutation(n_classes), -left))
+        share[order[: size % n_classes]] += 1
+        if np.any(share > left):
+            label = int(np.argmax(share - left))
+            raise DataError(f"class {label} has {left[label]} images left; {share[label]} are needed")
+        chosen = [
+            members[start : start + n] for members, start, n in zip(by_class, taken, share, strict=True)
+        ]
+        taken = taken + share
+        sets.append(generator.permutation(np.concatenate(chosen)))
+    return sets
+
+
+def channel_statistics(images: Images) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of each channel, in 0..255; a constant channel's deviation counts as 1.
+
+    Sums of whole numbers below 2**53 are exact in float64, so the result doesn't depend on the order of
+    summation or on the processor.
+    """
+    total, squares = np.zeros(3), np.zeros(3)
+    for start in range(0, len(images), 1_000):
+        block = images[start : start + 1_000].astype(np.float64)
+        total += block.sum(axis=(0, 2, 3))
+        squares += np.square(block).sum(axis=(0, 2, 3))
+    n = images.size / 3
+    mean = total / n
+    std = np.maximum(np.sqrt(squares / n - mean**2), 1.0)
+    return (float(mean[0]), float(mean[1]), float(mean[2])), (float(std[0]), float(std[1]), float(std[2]))

@@ -1,0 +1,75 @@
+"""Where a trial is trained: the device, its settings, and the images that lie on it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.utils.dlpack import from_dlpack
+
+from sweeper import machine
+from sweeper.training.data import Dataset, Split
+
+
+def choose(wants_gpu: bool) -> torch.device:
+    """The device of a worker: the GPU that it was given, else the CPU."""
+    return torch.device("cuda" if wants_gpu and torch.cuda.is_available() else "cpu")
+
+
+def name(device: torch.device) -> str:
+    """The device's model, as a user would look it up."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return machine.processor()
+
+
+def configure(threads: int) -> None:
+    """Make this process train the same numbers every time, with `threads` threads.
+
+    One thread gives bit-identical results from run to run; two don't. Denormal numbers are flushed to zero:
+    late in training they would slow a CPU down many times over.
+    """
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Some images on a device: `pixels` uint8 of shape (N, 3, 32, 32), `labels` int64 of shape (N,)."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class DeviceData:
+    """A data set on a device. The images stay uint8 there; `batch` makes floats of those it is asked for.
+
+    On the CPU they alias the arrays they came from, which may be shared with other processes: nothing here
+    writes to them.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self.device = device
+        self.n_classes = dataset.n_classes
+        self.train = self._images(dataset.train)
+        self.val = self._images(dataset.val)
+        self._mean = torch.tensor(dataset.mean, device=device).reshape(1, 3, 1, 1)
+        self._scale = 1 / torch.tensor(dataset.std, device=device).reshape(1, 3, 1, 1)
+
+    def _images(self, split: Split) -> Images:
+        # from_dlpack takes read-only arrays without copying or warning; from_numpy warns.
+        pixels, labels = from_dlpack(split.images), from_dlpack(split.labels)
+        return Images(pixels.to(self.device), labels.to(self.device))
+
+    def batch(
+        self, images: Images, index: torch.Tensor | slice, memory_format: torch.memory_format
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The chosen images, normalized to mean 0 and standard deviation 1 per channel, and their labels.
+
+        Shapes (B, 3, 32, 32), float32, and (B,), int64.
+        """
+        pixels = images.pixels[index].to(torch.float32, memory_format=memory_format, copy=True)
+        return pixels.sub_(self._mean).mul_(self._scale), images.labels[index]

@@ -1,0 +1,63 @@
+"""One worker in this process: for tests, for debugging, and where Ray is not wanted.
+
+It trains inside `wait`, so a program that uses it is single-threaded and can be stepped through. Its numbers
+are those of a Ray worker, bit for bit.
+"""
+
+from sweeper.experiment import Experiment
+from sweeper.records import Trial, WorkerInfo
+from sweeper.training.data import Dataset
+from sweeper.workers.blame import blame
+from sweeper.workers.protocol import Advanced, Lost, Slot
+from sweeper.workers.trainer import Trainer
+
+
+class InlineWorkers:
+    """Keeps the contract of `Workers` with a single slot in the calling process."""
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, *, use_gpu: bool = False) -> None:
+        self._trainer = Trainer(experiment, dataset, use_gpu=use_gpu)
+        self._slot = WorkerInfo(worker="inline", node="this process", device=self._trainer.device)
+        self._work: tuple[Trial, int] | None = None
+        self._is_begun = False
+        self._until: int | None = None
+
+    def slots(self) -> list[Slot]:
+        """The one slot, while it is free."""
+        return [] if self._work else [self._slot]
+
+    def start(self, trial: Trial, attempt: int) -> Slot:
+        """Take `trial`."""
+        assert self._work is None, "the inline worker has one slot"
+        self._work, self._is_begun, self._until = (trial, attempt), False, None
+        return self._slot
+
+    def advance(self, slot: Slot, until_epoch: int) -> None:
+        """Remember what `wait` shall train."""
+        assert self._work is not None, "nothing to advance"
+        self._until = until_epoch
+
+    def discard(self, slot: Slot) -> None:
+        """Forget the trial."""
+        self._work = self._until = None
+
+    def wait(self, timeout_s: float) -> list[Advanced | Lost]:
+        """Train what was asked for, here and now."""
+        if self._work is None or self._until is None:
+            return []
+        trial, attempt = self._work
+        try:
+            if not self._is_begun:
+                self._trainer.begin(trial)
+                self._is_begun = True
+            stretch = self._trainer.advance(self._until)
+        except Exception as error:
+            self.discard(self._slot)
+            return [Lost(self._slot, trial.key, attempt, blame(error), strike=True)]
+        self._until = None
+        return [
+            Advanced(self._slot, trial.key, attempt, stretch.records, stretch.has_diverged, stretch.setup_s)
+        ]
+
+    def close(self) -> None:
+        """Nothing to stop."""

@@ -1,0 +1,55 @@
+"""What every kind of worker does with a trial: build it, then train it a stretch of epochs at a time."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from sweeper.experiment import Experiment
+from sweeper.records import EpochRecord, Trial
+from sweeper.training.data import Dataset
+from sweeper.training.device import DeviceData, choose, configure, name
+from sweeper.training.loop import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What came of one call: the epochs trained, whether the trial diverged, and its setup time."""
+
+    records: tuple[EpochRecord, ...]
+    has_diverged: bool
+    setup_s: float
+
+
+class Trainer:
+    """Holds the images and one trial. Sets the number of torch's threads for the whole process."""
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, *, use_gpu: bool) -> None:
+        configure(threads=experiment.resources.cpus_per_trial)
+        self._experiment = experiment
+        self._data = DeviceData(dataset, choose(use_gpu))
+        self._training: Training | None = None
+        self._setup_s = 0.0
+
+    @property
+    def device(self) -> str:
+        """The device's model."""
+        return name(self._data.device)
+
+    def begin(self, trial: Trial) -> None:
+        """Drop the trial in hand and take this one."""
+        self._training = None
+        if self._data.device.type == "cuda":
+            torch.cuda.empty_cache()
+        started = time.perf_counter()
+        self._training = Training(trial, self._experiment, self._data)
+        self._setup_s = time.perf_counter() - started
+
+    def advance(self, until_epoch: int) -> Stretch:
+        """Train up to and including `until_epoch`, or until the trial diverges."""
+        training = self._training
+        assert training is not None, "advance before begin"
+        records = []
+        while not training.is_finished and training.epochs_done < until_epoch:
+            records.append(training.next_epoch())
+        return Stretch(tuple(records), training.has_diverged, self._setup_s)
