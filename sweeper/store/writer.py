@@ -112,14 +112,16 @@ class WriterThread:
                 pass
             self._committer.release()
         except SweeperError as error:
-            with self._changed:
-                self._error = error
-                self._changed.notify_all()
+            self._fail(error)
         except BaseException as error:  # a bug: the coordinator must hear of it, not wait for ever
-            with self._changed:
-                self._error = SweeperError(f"the writer thread failed: {type(error).__name__}: {error}")
-                self._changed.notify_all()
-            raise
+            failure = SweeperError(f"the writer thread failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._fail(failure)
+
+    def _fail(self, error: SweeperError) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
 
     def _commit_next(self) -> bool:
         """Commit what has gathered; False once closed and empty."""

@@ -1,0 +1,85 @@
+"""Workers that train nothing: made-up curves at no cost, to test and measure everything else at scale."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sweeper.experiment import Experiment
+from sweeper.records import EpochRecord, Trial, WorkerInfo
+from sweeper.workers.protocol import Advanced, Lost, Slot
+
+Curve = Callable[[Trial, int], float]
+"""The validation loss of a trial after an epoch."""
+
+
+def bowl(trial: Trial, epoch: int) -> float:
+    """A loss that falls with the epochs, least where the learning rate is 0.01; infinite from 0.5 on."""
+    lr = float(trial.params["lr"])
+    return math.inf if lr >= 0.5 else 0.5 + abs(math.log10(lr) + 2) / 4 + 1 / (epoch + 1)
+
+
+class SimulatedWorkers:
+    """Keeps the contract of `Workers` with `n_slots` slots, each of which answers at the next `wait`."""
+
+    def __init__(self, experiment: Experiment, n_slots: int = 1, curve: Curve = bowl) -> None:
+        self._experiment = experiment
+        self._curve = curve
+        self._slots = [WorkerInfo(f"simulated-{k}", "this process", "none") for k in range(n_slots)]
+        self._work: dict[Slot, tuple[Trial, int]] = {}
+        self._epoch: dict[Slot, int] = {}
+        self._until: dict[Slot, int] = {}
+
+    def slots(self) -> list[Slot]:
+        """The slots without a trial."""
+        return [slot for slot in self._slots if slot not in self._work]
+
+    def start(self, trial: Trial, attempt: int) -> Slot:
+        """Take `trial`."""
+        slot = self.slots()[0]
+        self._work[slot], self._epoch[slot] = (trial, attempt), 0
+        return slot
+
+    def advance(self, slot: Slot, until_epoch: int) -> None:
+        """Remember how far to go."""
+        self._until[slot] = until_epoch
+
+    def discard(self, slot: Slot) -> None:
+        """Forget the trial."""
+        del self._work[slot]
+        self._until.pop(slot, None)
+
+    def wait(self, timeout_s: float) -> list[Advanced | Lost]:
+        """Everything that was asked for, done."""
+        asked, self._until = self._until, {}
+        return [self._advanced(slot, until) for slot, until in asked.items()]
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+    def _advanced(self, slot: Slot, until: int) -> Advanced:
+        trial, attempt = self._work[slot]
+        records = []
+        has_diverged = False
+        while self._epoch[slot] < until and not has_diverged:
+            self._epoch[slot] += 1
+            records.append(self._record(trial, self._epoch[slot]))
+            has_diverged = not math.isfinite(records[-1].train_loss)
+        return Advanced(slot, trial.key, attempt, tuple(records), has_diverged, setup_s=0.0)
+
+    def _record(self, trial: Trial, epoch: int) -> EpochRecord:
+        loss = self._curve(trial, epoch)
+        samples = epoch * self._experiment.data.train_size
+        steps = math.ceil(samples / float(trial.params["batch_size"]))
+        return EpochRecord(
+            epoch=epoch,
+            samples=samples,
+            steps=steps,
+            grad_evals=steps,
+            train_loss=loss,
+            val_loss=loss,
+            val_accuracy=math.exp(-loss),
+            lr=float(trial.params["lr"]),
+            train_s=1e-3,
+            eval_s=1e-4,
+            recorded_at=datetime.now(UTC),
+        )

@@ -1,0 +1,208 @@
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from sweeper.records import (
+    EpochRecord,
+    Params,
+    SweepState,
+    Trial,
+    TrialKey,
+    TrialState,
+    WorkerInfo,
+)
+from sweeper.store import (
+    AttemptEnded,
+    AttemptStarted,
+    Committer,
+    EpochsRecorded,
+    Store,
+    SweepEnded,
+    TrialFinished,
+    TrialPlanned,
+)
+from sweeper.store.schema import attempts, epochs, trials
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+WORKER = WorkerInfo("1/0", "host", "cpu")
+
+
+@pytest.fixture
+def committer(store: Store) -> Committer:
+    return store.create_sweep("s", {}, "", {}, 30)
+
+
+def started(key: TrialKey, attempt: int = 1) -> AttemptStarted:
+    return AttemptStarted(key, attempt, WORKER, 1, NOW)
+
+
+def recorded(key: TrialKey, attempt: int, *records: EpochRecord) -> EpochsRecorded:
+    return EpochsRecorded(key, attempt, records, setup_s=0.1, train_s=0.5, eval_s=0.25)
+
+
+def rows(store: Store, table: sa.Table) -> list[sa.RowMapping]:
+    with store.engine.connect() as connection:
+        return list(connection.execute(sa.select(table)).mappings())
+
+
+def test_a_trial_survives_the_round_trip(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    params: Params = {"lr": 1 / 3, "batch_size": 64, "schedule": "constant"}
+    trial = make_trial("adam", 5, seed=2**63 - 1)
+    trial = Trial(
+        trial.key,
+        trial.seed,
+        params,
+        {"lr": 1 / 3, "one_minus_beta1": 9.999999999998899e-05},
+        trial.origin,
+        True,
+        5,
+    )
+    committer.commit([TrialPlanned(trial, NOW)])
+    (stored,) = store.trials("s")
+    assert stored.trial == trial
+    assert stored.state is TrialState.QUEUED
+    assert stored.attempt == stored.strikes == stored.epochs == 0
+
+
+def test_a_trials_life_is_stored(
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    assert store.trials("s")[0].state is TrialState.RUNNING
+    committer.commit([recorded(trial.key, 1, make_record(1), make_record(2, val_loss=1.5))])
+    committer.commit([TrialFinished(trial.key, 1, TrialState.COMPLETE, NOW + timedelta(seconds=3))])
+    (stored,) = store.trials("s")
+    assert (stored.state, stored.epochs, stored.val_loss) == (TrialState.COMPLETE, 2, 1.5)
+    (attempt,) = rows(store, attempts)
+    assert (attempt["worker"], attempt["why"], attempt["strike"]) == ("1/0", "complete", False)
+    assert attempt["ended_at"] - attempt["started_at"] == timedelta(seconds=3)
+    assert [row["epoch"] for row in rows(store, epochs)] == [1, 2]
+
+
+def test_writing_the_same_again_changes_nothing(
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    writes = [
+        TrialPlanned(trial, NOW),
+        started(trial.key),
+        recorded(trial.key, 1, make_record(1), make_record(2)),
+    ]
+    committer.commit(writes)
+    before = [rows(store, table) for table in (trials, attempts, epochs)]
+    committer.commit(writes)
+    assert [rows(store, table) for table in (trials, attempts, epochs)] == before
+
+
+def test_a_record_from_a_replaced_attempt_is_refused(
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    lost = AttemptEnded(trial.key, 1, "its process died", True, NOW)
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key), lost, started(trial.key, attempt=2)])
+    committer.commit([recorded(trial.key, 1, make_record(1))])
+    assert rows(store, epochs) == []
+    assert store.trials("s")[0].epochs == 0
+
+
+def test_the_end_of_a_replaced_attempt_does_not_end_its_trial(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    trial = make_trial()
+    lost = AttemptEnded(trial.key, 1, "its process died", True, NOW)
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key), lost, started(trial.key, attempt=2)])
+    committer.commit([TrialFinished(trial.key, 1, TrialState.COMPLETE, NOW)])
+    assert store.trials("s")[0].state is TrialState.RUNNING
+
+
+def test_a_lost_attempt_queues_its_trial_again_and_counts_its_strike(
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key), recorded(trial.key, 1, make_record(1))])
+    committer.commit([AttemptEnded(trial.key, 1, "its process died", True, NOW)])
+    (stored,) = store.trials("s")
+    assert (stored.state, stored.attempt, stored.strikes) == (TrialState.QUEUED, 1, 1)
+    committer.commit([started(trial.key, attempt=2)])
+    (stored,) = store.trials("s")
+    assert (stored.epochs, stored.val_loss) == (0, None)
+    assert len(rows(store, epochs)) == 1, "what the lost attempt recorded is kept"
+
+
+def test_an_interruption_is_no_strike(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    committer.commit([AttemptEnded(trial.key, 1, "interrupted", False, NOW)])
+    assert store.trials("s")[0].strikes == 0
+
+
+def test_a_failed_trial_keeps_its_error_and_its_last_strike(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    committer.commit([TrialFinished(trial.key, 1, TrialState.FAILED, NOW, "ValueError: no")])
+    (stored,) = store.trials("s")
+    assert (stored.state, stored.error, stored.strikes) == (TrialState.FAILED, "ValueError: no", 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_null(
+    value: float,
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    record = make_record(1, train_loss=value, val_loss=value)
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key), recorded(trial.key, 1, record)])
+    assert rows(store, epochs)[0]["train_loss"] is None
+    assert store.trials("s")[0].val_loss is None
+
+
+def test_times_come_back_in_utc_with_microseconds(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    committer.commit([TrialPlanned(make_trial(), NOW)])
+    assert rows(store, trials)[0]["queued_at"] == NOW
+
+
+def test_a_sweep_that_ended_is_complete_and_held_by_nobody(store: Store, committer: Committer) -> None:
+    committer.commit([SweepEnded(SweepState.COMPLETE)])
+    committer.release()
+    info = store.sweep("s")
+    assert (info.state, info.holder) == (SweepState.COMPLETE, None)
+
+
+def test_two_sweeps_with_the_same_trials_do_not_mix(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    other = store.create_sweep("other", {}, "", {}, 30)
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    other.commit([TrialPlanned(trial, NOW)])
+    assert store.trials("s")[0].state is TrialState.RUNNING
+    assert store.trials("other")[0].state is TrialState.QUEUED
+    assert [info.name for info in store.sweeps()] == ["other", "s"]
+    assert store.sweep("s").trials["running"] == 1

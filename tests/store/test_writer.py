@@ -1,0 +1,153 @@
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from sweeper.errors import FencedError, SweeperError
+from sweeper.records import SweepState, Trial
+from sweeper.store import Committer, InlineWriter, Store, TrialPlanned, Write, Writer, WriterThread
+from sweeper.store.lease import Lease
+from sweeper.store.schema import sweeps
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class SlowCommitter:
+    """Commits when it is let; keeps what each transaction held."""
+
+    def __init__(self, lease_s: float = 30, error: Exception | None = None) -> None:
+        self.lease = Lease(1, "s", 1, lease_s)
+        self.batches: list[Sequence[Write]] = []
+        self.open = threading.Event()
+        self.released = False
+        self.error = error
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        assert self.open.wait(10)
+        if self.error:
+            raise self.error
+        self.batches.append(list(writes))
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture(params=[InlineWriter, WriterThread])
+def writer(request: pytest.FixtureRequest, store: Store) -> Writer:
+    made: Writer = request.param(store.create_sweep("s", {}, "", {}, 30))
+    return made
+
+
+def plan(make_trial: Callable[..., Trial], number: int) -> TrialPlanned:
+    return TrialPlanned(make_trial("sgd", number), NOW)
+
+
+def until_acknowledged(writer: Writer, n: int) -> list[Write]:
+    done: list[Write] = []
+    deadline = time.monotonic() + 10
+    while len(done) < n and time.monotonic() < deadline:
+        done += writer.acknowledged(0.1)
+    return done
+
+
+def test_writes_are_acknowledged_in_order_once_they_are_stored(
+    writer: Writer, store: Store, make_trial: Callable[..., Trial]
+) -> None:
+    writes = [plan(make_trial, number) for number in range(20)]
+    for write in writes:
+        writer.put(write)
+    assert until_acknowledged(writer, 20) == writes
+    assert len(store.trials("s")) == 20
+    writer.close()
+
+
+def test_closing_commits_the_rest_and_gives_up_the_lease(
+    writer: Writer, store: Store, make_trial: Callable[..., Trial]
+) -> None:
+    for number in range(20):
+        writer.put(plan(make_trial, number))
+    writer.close()
+    assert len(store.trials("s")) == 20
+    assert store.sweep("s").state is SweepState.INTERRUPTED
+
+
+def test_what_gathers_during_a_commit_is_the_next_transaction(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    time.sleep(0.1)  # the thread has taken the first write and waits in its commit
+    for number in range(1, 10):
+        writer.put(plan(make_trial, number))
+    committer.open.set()
+    writer.close()
+    assert [len(batch) for batch in committer.batches] == [1, 9]
+
+
+def test_nothing_is_acknowledged_before_its_commit(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    assert writer.acknowledged(0.2) == []
+    committer.open.set()
+    assert len(until_acknowledged(writer, 1)) == 1
+    writer.close()
+
+
+def test_a_full_queue_makes_the_coordinator_wait(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    writer = WriterThread(committer, queue_limit=2)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    writer.put(plan(make_trial, 1))
+    third = threading.Thread(target=writer.put, args=[plan(make_trial, 2)])
+    third.start()
+    third.join(0.2)
+    assert third.is_alive()
+    committer.open.set()
+    third.join(10)
+    assert not third.is_alive()
+    writer.close()
+
+
+def test_an_error_of_the_database_reaches_the_coordinator(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter(error=FencedError("replaced"))
+    committer.open.set()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    with pytest.raises(FencedError):
+        writer.acknowledged(10)
+    with pytest.raises(FencedError):
+        writer.put(plan(make_trial, 1))
+    with pytest.raises(FencedError):
+        writer.close()
+    assert not committer.released
+
+
+def test_a_bug_in_the_writer_does_not_leave_the_coordinator_waiting(
+    make_trial: Callable[..., Trial],
+) -> None:
+    committer = SlowCommitter(error=ZeroDivisionError("bug"))
+    committer.open.set()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    with pytest.raises(SweeperError, match="ZeroDivisionError: bug"):
+        writer.acknowledged(10)
+
+
+def test_an_idle_writer_prolongs_its_lease(store: Store) -> None:
+    committer: Committer = store.create_sweep("s", {}, "", {}, lease_s=0.6)
+
+    def expires() -> float:
+        with store.engine.connect() as connection:
+            return float(connection.execute(sa.select(sweeps.c.lease_expires)).scalar_one())
+
+    writer = WriterThread(committer)
+    before = expires()
+    deadline = time.monotonic() + 10
+    while expires() < before + 0.3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert expires() > before
+    assert store.sweep("s").state is SweepState.RUNNING
+    writer.close()

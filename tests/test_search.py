@@ -1,0 +1,251 @@
+import math
+from collections.abc import Callable
+
+import pytest
+
+from sweeper.experiment import Experiment
+from sweeper.records import Origin, StoredTrial, Trial, TrialState
+from sweeper.search import Search
+
+MakeExperiment = Callable[..., Experiment]
+
+
+def ask_all(search: Search, value: Callable[[Trial], float | None] = lambda trial: 1.0) -> list[Trial]:
+    trials = []
+    while (trial := search.ask()) is not None:
+        trials.append(trial)
+        search.tell(trial, TrialState.COMPLETE, value(trial))
+    return trials
+
+
+def stored(
+    trial: Trial, state: TrialState = TrialState.COMPLETE, val_loss: float | None = 1.0
+) -> StoredTrial:
+    return StoredTrial(trial, state, 1, 0, 2, 1.0, val_loss, 0.5, None)
+
+
+def distance_from_1e_2(trial: Trial) -> float:
+    return abs(math.log10(float(trial.params["lr"])) + 2) / 4
+
+
+def test_each_optimizer_is_asked_for_exactly_its_trials(make_experiment: MakeExperiment) -> None:
+    trials = ask_all(Search(make_experiment("budget.trials_per_optimizer=5")))
+    assert len(trials) == 30
+    assert sorted({(t.key.optimizer, t.key.number) for t in trials}) == sorted(
+        (name, number)
+        for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+        for number in range(5)
+    )
+
+
+def test_optimizers_take_turns(make_experiment: MakeExperiment) -> None:
+    trials = ask_all(Search(make_experiment("budget.trials_per_optimizer=3")))
+    assert [t.key.number for t in trials] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def test_trial_0_is_what_a_user_of_torch_gets_who_changes_nothing(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("space.batch_size=[32, 64, 128, 256]", "space.weight_decay=5e-4")
+    first = {t.key.optimizer: t for t in ask_all(Search(experiment)) if t.key.number == 0}
+    common = {"batch_size": 64, "weight_decay": 0.0, "schedule": "constant", "sampling": "shuffle"}
+    assert first["sgd"].params == {"lr": 1e-3, **common}
+    assert first["momentum"].params == {"lr": 1e-3, "momentum": 0.9, **common}
+    assert first["adagrad"].params == {"lr": 1e-2, **common}
+    assert first["rmsprop"].params == {"lr": 1e-2, "decay": 0.99, **common}
+    assert first["adam"].params == {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, **common}
+    assert all(t.origin is Origin.DEFAULT and not t.independent for t in first.values())
+
+
+def test_trial_0_is_told_to_optuna_only_where_it_lies_in_the_space(make_experiment: MakeExperiment) -> None:
+    inside = ask_all(Search(make_experiment()))[0]
+    assert inside.proposal == {"lr": 1e-3, "batch_size": 64}
+    elsewhere = make_experiment("space.weight_decay=5e-4")
+    assert ask_all(Search(elsewhere))[0].proposal == {}
+
+
+def test_momentums_trial_0_is_proposed_by_its_effective_learning_rate(
+    make_experiment: MakeExperiment,
+) -> None:
+    trial = ask_all(Search(make_experiment()))[1]
+    assert trial.key.optimizer == "momentum"
+    assert trial.proposal["effective_lr"] == pytest.approx(1e-2)
+
+
+def test_every_arms_trial_n_has_the_same_seed_and_shared_values(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        "budget.trials_per_optimizer=12",
+        "space.batch_size={low = 16, high = 256, scale = 'log'}",
+        "space.weight_decay={low = 1e-6, high = 1e-2, scale = 'log'}",
+    )
+    trials = ask_all(Search(experiment))
+    for number in range(1, 12):
+        same = [t for t in trials if t.key.number == number]
+        assert len({t.seed for t in same}) == 1
+        assert len({t.params["batch_size"] for t in same}) == 1
+        assert len({t.params["weight_decay"] for t in same}) == 1
+    assert len({t.params["batch_size"] for t in trials}) > 5
+    assert len({t.seed for t in trials}) == 12
+
+
+def test_an_arms_own_dimension_is_drawn_for_it_alone(make_experiment: MakeExperiment) -> None:
+    trials = ask_all(Search(make_experiment()))
+    lrs = {t.key.optimizer: t.params["lr"] for t in trials if t.key.number == 1}
+    assert len(set(lrs.values())) == 6
+
+
+def test_no_two_trials_of_an_arm_are_equal(make_experiment: MakeExperiment) -> None:
+    trials = ask_all(Search(make_experiment("budget.trials_per_optimizer=40", "search.sampler=tpe")))
+    for arm in ("sgd", "momentum", "adam"):
+        settings = [tuple(t.params.items()) for t in trials if t.key.optimizer == arm]
+        assert len(set(settings)) == len(settings) == 40
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_independent_trials_depend_on_seed_arm_and_number_alone(
+    name: str, make_experiment: MakeExperiment
+) -> None:
+    few = make_experiment(f"search.sampler={name}", "budget.trials_per_optimizer=8")
+    more = make_experiment(
+        f"search.sampler={name}",
+        "budget.trials_per_optimizer=8",
+        "optimizers.adam={}",  # one arm instead of six
+    )
+    wanted = [t for t in ask_all(Search(few)) if t.key.optimizer == "adam" and t.independent]
+    other = ask_all(Search(more), value=lambda t: float(t.key.number))
+    assert wanted == [t for t in other if t.independent]
+    assert [t.key.number for t in wanted] == ([1, 2, 3, 4] if name == "tpe" else list(range(1, 8)))
+
+
+def test_another_seed_proposes_other_settings(make_experiment: MakeExperiment) -> None:
+    one, other = (ask_all(Search(make_experiment(f"experiment.seed={seed}"))) for seed in (1, 2))
+    assert not {t.seed for t in one} & {t.seed for t in other}
+    assert [t.params["lr"] for t in one if t.key.number] != [t.params["lr"] for t in other if t.key.number]
+
+
+def test_settings_stay_inside_their_space(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=60", "search.sampler=tpe")
+    for trial in ask_all(Search(experiment), value=lambda t: float(t.params["lr"])):
+        p = trial.params
+        if trial.key.optimizer == "momentum":
+            assert float(p["lr"]) / (1 - float(p["momentum"])) * (1 + 1e-12) >= 1e-4
+            assert 0 <= float(p["momentum"]) <= 0.99
+        if trial.key.optimizer == "adam":
+            assert 1e-5 <= float(p["lr"]) <= 1e-1
+            assert 0 <= float(p["beta1"]) <= 0.99
+            assert 0.5 <= float(p["beta2"]) <= 0.9999
+
+
+def test_every_eighth_trial_has_no_momentum(make_experiment: MakeExperiment) -> None:
+    for sampler in ("random", "tpe"):
+        experiment = make_experiment("budget.trials_per_optimizer=33", f"search.sampler={sampler}")
+        trials = ask_all(Search(experiment))
+        for arm, rate in (("momentum", "momentum"), ("nesterov", "momentum"), ("adam", "beta1")):
+            zero = [t.key.number for t in trials if t.key.optimizer == arm and t.params[rate] == 0]
+            assert zero == [8, 16, 24, 32]
+
+
+def test_momentum_is_not_zeroed_where_zero_lies_outside_its_range(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        "budget.trials_per_optimizer=17",
+        "optimizers.momentum.momentum={low = 0.5, high = 0.99, scale = 'one_minus_log'}",
+    )
+    assert all(t.params["momentum"] >= 0.5 for t in ask_all(Search(experiment)))
+
+
+def test_what_optuna_saw_gives_the_same_setting_back(make_experiment: MakeExperiment) -> None:
+    from sweeper import optimizers, space
+
+    experiment = make_experiment("budget.trials_per_optimizer=33")
+    for trial in ask_all(Search(experiment)):
+        if trial.origin is Origin.PROPOSED:
+            decoded = space.decode(experiment.arm(trial.key.optimizer).space, trial.proposal)
+            assert optimizers.rule_params(decoded) == trial.params
+
+
+def test_tpe_searches_where_results_are_good(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=60", "search.sampler=tpe", "optimizers.adam={}")
+    trials = ask_all(Search(experiment), value=distance_from_1e_2)
+    guided = [distance_from_1e_2(t) for t in trials if not t.independent and t.key.number]
+    independent = [distance_from_1e_2(t) for t in trials if t.independent]
+    assert len(guided) == 29
+    assert sum(guided) / len(guided) < 0.5 * sum(independent) / len(independent)
+
+
+def test_accuracies_are_maximized(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        "experiment.objective=val_accuracy",
+        "budget.trials_per_optimizer=60",
+        "search.sampler=tpe",
+        "optimizers.adam={}",
+    )
+    trials = ask_all(Search(experiment), value=lambda t: 1 - distance_from_1e_2(t))
+    guided = [distance_from_1e_2(t) for t in trials if not t.independent and t.key.number]
+    assert sorted(guided)[len(guided) // 2] < 0.1
+
+
+def test_diverged_and_failed_trials_do_not_disturb_the_search(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=40", "search.sampler=tpe", "optimizers.sgd={}")
+    search = Search(experiment)
+    guided = []
+    while (trial := search.ask()) is not None:
+        lr = float(trial.params["lr"])
+        if lr > 0.05:
+            search.tell(trial, TrialState.DIVERGED, None)
+        elif trial.key.number % 5 == 4:
+            search.tell(trial, TrialState.FAILED, None)
+        else:
+            search.tell(trial, TrialState.COMPLETE, distance_from_1e_2(trial))
+        if not trial.independent and trial.key.number:
+            guided.append(lr)
+    assert sum(lr > 0.05 for lr in guided) <= len(guided) // 4, "it learned where sgd diverges"
+
+
+def test_a_rebuilt_search_goes_on_where_the_old_one_stopped(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=6")
+    whole = ask_all(Search(experiment))
+    known = [stored(t) for t in whole[:20]]
+    assert ask_all(Search(experiment, known)) == whole[20:]
+
+
+def test_a_rebuilt_tpe_search_does_not_repeat_its_proposals(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=30", "search.sampler=tpe", "optimizers.adam={}")
+    known: list[StoredTrial] = []
+    for _ in range(30):  # the coordinator dies after every single trial
+        trial = Search(experiment, known).ask()
+        assert trial is not None
+        known.append(stored(trial, val_loss=distance_from_1e_2(trial)))
+    lrs = [t.trial.params["lr"] for t in known]
+    assert len(set(lrs)) == 30
+    assert Search(experiment, known).ask() is None
+
+
+def test_a_rebuilt_search_can_be_told_of_trials_that_were_under_way(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=10", "search.sampler=tpe")
+    trials = ask_all(Search(experiment))[:30]
+    known = [stored(t, TrialState.QUEUED if k % 2 else TrialState.COMPLETE) for k, t in enumerate(trials)]
+    search = Search(experiment, known)
+    for trial in trials[1::2]:
+        search.tell(trial, TrialState.COMPLETE, 1.0)
+    assert len(ask_all(search)) == 30
+
+
+def test_a_long_history_is_forgotten_but_for_the_best_and_the_latest(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=700", "search.sampler=tpe", "optimizers.sgd={}")
+    search = Search(experiment)
+    trials = ask_all(search, value=distance_from_1e_2)
+    assert len(trials) == 700
+    (arm,) = search._arms.values()
+    remembered = arm._study.get_trials(deepcopy=False)
+    assert 200 <= len(remembered) < 300
+    best = min(trials, key=distance_from_1e_2)
+    assert best.proposal["lr"] in {t.params["lr"] for t in remembered}
+
+
+def test_an_arm_with_nothing_to_search_runs_its_setting_with_many_seeds(
+    make_experiment: MakeExperiment,
+) -> None:
+    experiment = make_experiment(
+        "optimizers.sgd.lr=0.1", "space.batch_size=64", "budget.trials_per_optimizer=4"
+    )
+    trials = ask_all(Search(experiment))
+    assert [t.params["lr"] for t in trials] == [1e-3, 0.1, 0.1, 0.1]
+    assert len({t.seed for t in trials}) == 4
