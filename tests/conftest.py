@@ -53,8 +53,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture
-def images() -> Dataset:
+def brightness_images() -> Dataset:
     """200 training, 100 validation and 100 test images whose brightness tells the class."""
     generator = np.random.default_rng(0)
 
@@ -76,6 +75,12 @@ def images() -> Dataset:
         mean=(130.0, 130.0, 130.0),
         std=(60.0, 60.0, 60.0),
     )
+
+
+@pytest.fixture
+def images() -> Dataset:
+    """Small images that are easy to tell apart."""
+    return brightness_images()
 
 
 @pytest.fixture
