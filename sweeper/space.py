@@ -31,8 +31,12 @@ class Hyperparameter:
         return isinstance(value, numbers) and not isinstance(value, bool) and self.holds(value)
 
 
+LARGEST = 1e100
+"""No number is larger: a TOML file may hold whole numbers that no float can."""
+
+
 def _positive() -> Hyperparameter:
-    return Hyperparameter(float, "a finite number above 0", lambda v: 0 < v < math.inf)
+    return Hyperparameter(float, "a number above 0, at most 1e100", lambda v: 0 < v <= LARGEST)
 
 
 def _rate() -> Hyperparameter:
@@ -55,8 +59,8 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "beta1": _rate(),
     "beta2": _rate(),
     "eps": _positive(),
-    "weight_decay": Hyperparameter(float, "a finite number from 0 on", lambda v: 0 <= v < math.inf),
-    "batch_size": Hyperparameter(int, "a whole number from 1 on", lambda v: v >= 1),
+    "weight_decay": Hyperparameter(float, "a number from 0 to 1e100", lambda v: 0 <= v <= LARGEST),
+    "batch_size": Hyperparameter(int, "a whole number from 1 to 1,000,000,000", lambda v: 1 <= v <= 10**9),
     "schedule": _names(*SCHEDULES),
     "sampling": _names(*SAMPLINGS),
     "init": _names(*INITS),

@@ -112,7 +112,7 @@ def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Exp
         return experiments.read(source, settings)
     if not settings:
         return source
-    return experiments.from_document(source.document(), settings, text=source.text)
+    return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
 
 
 def _take(store: Store, name: str, lease_s: float, clock: Clock, display: Display) -> Committer:

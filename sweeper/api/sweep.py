@@ -34,8 +34,9 @@ class Sweep:
     def experiment(self) -> Experiment:
         """What is compared, with every default resolved."""
         info = self.info
-        source = f"sweep {self.name}"
-        return experiments.from_document(info.experiment, source=source, text=info.experiment_text)
+        return experiments.from_document(
+            info.experiment, source=f"sweep {self.name}", text=info.experiment_text, is_resolved=True
+        )
 
     @property
     def trials(self) -> "pd.DataFrame":

@@ -26,11 +26,16 @@ def read_shared(table: Mapping[str, Any], problems: list[str]) -> dict[str, Dime
 
 
 def read_arms(
-    tables: Mapping[str, Any], shared: Mapping[str, Dimension], n_trials: int, problems: list[str]
+    tables: Mapping[str, Any],
+    shared: Mapping[str, Dimension],
+    n_trials: int,
+    problems: list[str],
+    is_resolved: bool,
 ) -> tuple[ArmSpace, ...]:
     """`[optimizers]` in the file's order; without any table, every arm with its default space.
 
-    `n_trials` is the number of trials per optimizer, by which default spaces grow.
+    `n_trials` is the number of trials per optimizer, by which default spaces grow; tables that are resolved
+    get nothing from a default space.
     """
     arms = []
     for name, table in (tables or {name: {} for name in optimizers.ARMS}).items():
@@ -42,7 +47,8 @@ def read_arms(
                 f"optimizers.{name}: unknown optimizer{suggestion(name, known)}; legal: {', '.join(known)}"
             )
         else:
-            arms.append(_read_arm(name, table, shared, n_trials, problems))
+            defaults = {} if is_resolved else optimizers.ARMS[name].default_space(n_trials)
+            arms.append(_read_arm(name, table, shared, defaults, problems))
     return tuple(arms)
 
 
@@ -50,18 +56,17 @@ def _read_arm(
     name: str,
     table: Mapping[str, Any],
     shared: Mapping[str, Dimension],
-    n_trials: int,
+    defaults: dict[str, Any],
     problems: list[str],
 ) -> ArmSpace:
     arm = optimizers.ARMS[name]
-    defaults = arm.default_space(n_trials)
     for given, stands_for in arm.aliases.items():
         if given in table and stands_for in table:
             problems.append(
                 f"optimizers.{name}: {given} and {stands_for} stand for each other; give one of them"
             )
         elif given in table:
-            del defaults[stands_for]
+            defaults.pop(stands_for, None)
     own = _read_dimensions(
         f"optimizers.{name}", {**defaults, **table}, (*arm.keys(), *space.SHARED), problems
     )

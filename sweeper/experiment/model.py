@@ -94,7 +94,8 @@ class Experiment:
     def document(self) -> dict[str, Any]:
         """The whole experiment as a legal experiment file that leaves nothing to a default.
 
-        Reading it back gives an equal experiment whatever the defaults are by then; the store keeps this.
+        Reading it back as resolved gives an equal experiment whatever the defaults are by then. The store
+        keeps this.
         """
         sections = {
             key: getattr(self, "header" if key == "experiment" else key).model_dump(mode="json")

@@ -29,15 +29,15 @@ def read(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
     """
     source = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
     except FileNotFoundError:
         raise ExperimentError(source, ["no such file"]) from None
     except IsADirectoryError:
         raise ExperimentError(source, ["is a directory; an experiment is one TOML file"]) from None
     except UnicodeDecodeError as error:
         raise ExperimentError(source, [f"is not UTF-8 text (byte {error.start})"]) from None
-    except OSError as error:
-        raise ExperimentError(source, [f"can't be read: {error.strerror}"]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ExperimentError(source, [f"can't be read: {error}"]) from None
     return loads(text, settings, source=source)
 
 
@@ -51,9 +51,18 @@ def loads(text: str, settings: Sequence[str] = (), *, source: str = "experiment"
 
 
 def from_document(
-    document: Mapping[str, Any], settings: Sequence[str] = (), *, source: str = "experiment", text: str = ""
+    document: Mapping[str, Any],
+    settings: Sequence[str] = (),
+    *,
+    source: str = "experiment",
+    text: str = "",
+    is_resolved: bool = False,
 ) -> Experiment:
-    """The experiment of a parsed document, such as `Experiment.document()` gives."""
+    """The experiment of a parsed document.
+
+    `is_resolved`: it comes from `Experiment.document()`, and its optimizers get the dimensions that stand in
+    it and no others, whatever the default spaces are by now.
+    """
     problems: list[str] = []
     merged = _with_settings(document, settings, problems)
     problems += _unknown_tables(merged)
@@ -64,7 +73,7 @@ def from_document(
     # With a wrong number of trials the default spaces can't be resolved; the arms' own mistakes still show.
     budget = sections["budget"]
     n_trials = (budget if isinstance(budget, Budget) else Budget()).trials_per_optimizer
-    arms = read_arms(_table(merged, "optimizers", problems), shared, n_trials, problems)
+    arms = read_arms(_table(merged, "optimizers", problems), shared, n_trials, problems, is_resolved)
     if problems:
         raise ExperimentError(source, problems)
     fields: Any = {("header" if key == "experiment" else key): section for key, section in sections.items()}

@@ -11,9 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sweeper import catalog
 
+LARGEST = 10**9
+"""No size or count is larger."""
+
 
 def _whole(least: int) -> Any:
-    return Field(ge=least, description=f"a whole number from {least} on")
+    return Field(ge=least, le=LARGEST, description=f"a whole number from {least} to {LARGEST:,}")
 
 
 Positive = Annotated[int, _whole(1)]
@@ -60,12 +63,15 @@ class Model(Section):
     name: Literal["linear", "mlp", "lenet", "cnn", "3c3d", "resnet8"] = "cnn"
     hidden: Annotated[
         tuple[Positive, ...],
-        Field(strict=False, min_length=1, description="a list of whole numbers from 1 on"),
+        Field(strict=False, min_length=1, description=f"a list of whole numbers from 1 to {LARGEST:,}"),
     ] = (256,)
     channels: Annotated[
         tuple[Positive, ...],
         Field(
-            strict=False, min_length=1, max_length=5, description="a list of 1 to 5 whole numbers from 1 on"
+            strict=False,
+            min_length=1,
+            max_length=5,
+            description=f"a list of 1 to 5 whole numbers from 1 to {LARGEST:,}",
         ),
     ] = (16, 32, 64)
     init: Literal["kaiming", "xavier", "normal"] = "kaiming"
@@ -93,13 +99,14 @@ class Search(Section):
     mode: Literal["per_optimizer", "joint"] = "per_optimizer"
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     startup_trials: Annotated[
-        Literal["half"] | Count, Field(description='"half", or a whole number from 0 on')
+        Literal["half"] | Count, Field(description=f'"half", or a whole number from 0 to {LARGEST:,}')
     ] = "half"
     repeats: Positive = 1
     pruner: Literal["none", "asha", "hyperband", "median"] = "none"
     reduction_factor: Annotated[int, _whole(2)] = 3
     min_epochs: Annotated[
-        Literal["quarter"] | Positive, Field(description='"quarter", or a whole number from 1 on')
+        Literal["quarter"] | Positive,
+        Field(description=f'"quarter", or a whole number from 1 to {LARGEST:,}'),
     ] = "quarter"
 
 
@@ -115,7 +122,7 @@ class Resources(Section):
     """`[resources]`: workers, what each gets, and how patient the sweep is with them."""
 
     workers: Annotated[
-        Literal["auto"] | Positive, Field(description='"auto", or a whole number from 1 on')
+        Literal["auto"] | Positive, Field(description=f'"auto", or a whole number from 1 to {LARGEST:,}')
     ] = "auto"
     cpus_per_trial: Annotated[int, _whole(1)] = 1
     gpus_per_trial: Annotated[

@@ -31,8 +31,10 @@ class Store:
     Open it with `Store.open`.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, url: str) -> None:
         self.engine = engine
+        self.url = url
+        """Where the store is, fit to be printed."""
 
     @classmethod
     def open(cls, url: str = database.DEFAULT_URL, *, create: bool = False) -> "Store":
@@ -42,15 +44,10 @@ class Store:
         """
         parsed = database.parse_url(url)
         if not create and not database.exists(parsed):
-            return cls(database.empty())
+            return cls(database.empty(), database.shown(parsed))
         engine = database.connect(parsed)
         database.ensure_schema(engine)
-        return cls(engine)
-
-    @property
-    def url(self) -> str:
-        """Where the store is, fit to be printed."""
-        return database.shown(self.engine.url)
+        return cls(engine, database.shown(parsed))
 
     def close(self) -> None:
         """Close all connections."""

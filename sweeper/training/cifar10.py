@@ -6,6 +6,7 @@ Layout, from https://www.cs.toronto.edu/~kriz/cifar.html: `cifar-10-batches-bin/
 
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _archive_files(archive: Path) -> Iterator[tuple[str, Rows]]:
                 content = tar.extractfile(member) if name in (*TRAIN_FILES, TEST_FILE) else None
                 if content is not None:
                     yield name, np.frombuffer(content.read(), dtype=np.uint8)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive}: not a complete .tar.gz archive: {error}") from None
 
 

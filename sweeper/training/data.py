@@ -162,7 +162,7 @@ def stratified(
 
 
 def channel_statistics(images: Images) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of each channel, in 0..255; a constant channel's deviation counts as 1.
+    """Mean and standard deviation of each channel, in 0..255; a deviation below 1 counts as 1.
 
     Sums of whole numbers below 2**53 are exact in float64, so the result doesn't depend on the order of
     summation or on the processor.

@@ -2,8 +2,20 @@
 
 An image is an object (a shape, filled with a texture) before a cloudy backdrop. A class is a tendency of
 shape, texture, colours and light, and other classes' images may look like it. As in photographs, most of the
-variance is smooth light that says little of the class, and much of what does say it is fine and faint: that
-is what makes plain SGD fall behind here as it does on CIFAR-10.
+variance is smooth light that says little of the class, and much of what does say it is fine and faint, so
+that plain SGD falls behind here as it does on CIFAR-10.
+
+Measured with VERSION 1: test accuracy, mean ± sd over n seeds, after 4 epochs of lenet and 5 of cnn (4,992
+training images, so that no batch of 64 is a small last one), and in brackets CIFAR-10's at its own best lr:
+
+    arm           lenet: lr, accuracy, n                   cnn: lr, accuracy, n
+    sgd           0.05   0.360 ± 0.020, 5  [0.05   0.379]  0.03   0.465 ± 0.011, 2  [0.03   0.463]
+    momentum 0.9  0.01   0.412 ± 0.014, 2  [0.01   0.407]  0.01   0.551 ± 0.015, 2  [0.01   0.509]
+    adagrad       0.01   0.433 ± 0.003, 2  [0.01   0.428]  0.01   0.480 ± 0.022, 2  [0.01   0.500]
+    rmsprop 0.99  0.001  0.426 ± 0.022, 2  [0.001  0.428]  0.001  0.504 ± 0.009, 2  [0.001  0.502]
+    adam          0.002  0.447 ± 0.025, 5  [0.002  0.431]  0.002  0.550 ± 0.019, 5  [0.001  0.511]
+
+The linear model reaches 0.333 ± 0.008 (n = 5, adam, lr 0.001, 4 epochs), on CIFAR-10 about 0.36.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,229 @@
+"""Sweeps from Python, with the inline worker: everything but Ray is real."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import sweeper
+from sweeper.api import Silent, open_store, resume, run
+from sweeper.errors import (
+    DataError,
+    InterruptedSweepError,
+    LeaseHeldError,
+    NotFoundError,
+    SweepExistsError,
+    UsageError,
+)
+from sweeper.experiment import Experiment
+from sweeper.records import EpochRecord, SweepState, Trial, TrialState
+from sweeper.store import Store
+from sweeper.store.schema import sweeps
+
+MakeExperiment = Callable[..., Experiment]
+
+
+def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """What must be the same from run to run: everything but times."""
+    times = ("queued_s", "setup_s", "train_s", "eval_s", "wall_s", "started_at", "finished_at", "attempt")
+    return frame.drop(columns=[name for name in times if name in frame])
+
+
+class StopAfter(Silent):
+    """Sends this process a signal when so many trials have ended."""
+
+    def __init__(self, n: int, number: int = signal.SIGINT) -> None:
+        self.left = n
+        self.number = number
+
+    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+def test_a_sweep_runs_to_its_end_and_can_be_loaded(tiny: Experiment, store: Store) -> None:
+    done = sweeper.run(tiny, store, workers="inline")
+    loaded = sweeper.load("tiny", store)
+    assert loaded.info.state is SweepState.COMPLETE
+    assert len(loaded.trials) == 18
+    is_whole = loaded.trials["state"] == "complete"
+    assert (loaded.trials.loc[is_whole, "epochs"] == 2).all()
+    assert len(loaded.epochs) == loaded.trials["epochs"].sum()
+    assert len(loaded.attempts) == 18
+    assert list(loaded.summary()["optimizer"]) == [arm.name for arm in tiny.arms]
+    pd.testing.assert_frame_equal(done.trials, loaded.trials)
+    assert loaded.experiment.document() == tiny.document()
+
+
+def test_a_file_with_settings_runs_as_the_python_object_does(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[experiment]\nname = "x"\n[optimizers.adam]\n')
+    settings = [
+        "data.name=synthetic",
+        "data.train_size=100",
+        "data.val_size=50",
+        "data.test_size=50",
+        "model.name=linear",
+        "budget.trials_per_optimizer=2",
+        "budget.epochs=1",
+    ]
+    sweep = run(path, store, name="other", settings=settings, workers="inline")
+    assert sweep.name == "other"
+    assert len(sweep.trials) == 2
+    assert sweep.info.experiment_text == path.read_text()
+
+
+def test_what_the_results_depend_on_is_stored(tiny: Experiment, store: Store) -> None:
+    facts = run(tiny, store, workers="inline").info.facts
+    assert facts["versions"].keys() >= {"python", "sweeper", "torch", "optuna", "ray"}
+    assert len(facts["data"]["sha256"]) == 64
+    assert facts["machine"]["processor"]
+
+
+def test_the_same_experiment_gives_the_same_numbers(tiny: Experiment, store: Store, tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    one, two = run(tiny, store, workers="inline"), run(tiny, other, workers="inline")
+    pd.testing.assert_frame_equal(comparable(one.trials), comparable(two.trials))
+    pd.testing.assert_frame_equal(comparable(one.epochs), comparable(two.epochs))
+
+
+def test_a_name_that_exists_is_refused_before_anything_is_loaded(
+    make_experiment: MakeExperiment, tiny: Experiment, store: Store, tmp_path: Path
+) -> None:
+    run(tiny, store, workers="inline")
+    needs_images = make_experiment("data.name=cifar10", "data.train_size=100")
+    with pytest.raises(SweepExistsError):
+        run(needs_images, store, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 101, "é", "a;b", "a\n"])
+def test_a_name_that_is_none_is_refused(name: str, tiny: Experiment, store: Store) -> None:
+    with pytest.raises(UsageError, match="1 to 100 letters"):
+        run(tiny, store, name=name, workers="inline")
+
+
+def test_missing_images_leave_no_store_behind(make_experiment: MakeExperiment, tmp_path: Path) -> None:
+    experiment = make_experiment("data.name=cifar10")
+    with pytest.raises(DataError, match="holds neither"):
+        run(experiment, f"sqlite:///{tmp_path / 's.db'}", data_dir=tmp_path, workers="inline")
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_sweep_that_resume_finishes_with_the_same_numbers(
+    number: int, tiny: Experiment, store: Store, tmp_path: Path
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(InterruptedSweepError, match="sweeper resume tiny"):
+        run(tiny, store, workers="inline", display=StopAfter(5, number))
+    assert signal.getsignal(number) is before
+    halted = sweeper.load("tiny", store)
+    assert halted.info.state is SweepState.INTERRUPTED
+    assert halted.info.trials["running"] == 0
+    assert 5 <= halted.info.trials["complete"] < 18
+
+    resumed = resume("tiny", store, workers="inline")
+    assert resumed.info.state is SweepState.COMPLETE
+    undisturbed = run(tiny, f"sqlite:///{tmp_path / 'other.db'}", workers="inline")
+    by_key = ["optimizer", "number"]
+    pd.testing.assert_frame_equal(
+        comparable(resumed.trials).sort_values(by_key, ignore_index=True),
+        comparable(undisturbed.trials).sort_values(by_key, ignore_index=True),
+    )
+
+
+def test_a_sweep_runs_in_a_thread_that_may_set_no_signal_handlers(tiny: Experiment, store: Store) -> None:
+    thread = threading.Thread(target=run, args=[tiny, store], kwargs={"workers": "inline"})
+    thread.start()
+    thread.join(60)
+    assert sweeper.load("tiny", store).info.state is SweepState.COMPLETE
+
+
+def test_resuming_a_complete_sweep_changes_nothing(tiny: Experiment, store: Store) -> None:
+    done = run(tiny, store, workers="inline").trials
+    pd.testing.assert_frame_equal(resume("tiny", store, workers="inline").trials, done)
+
+
+def test_resume_waits_one_lease_for_another_coordinator_and_says_for_whom(
+    make_experiment: MakeExperiment, store: Store
+) -> None:
+    notes: list[str] = []
+
+    class Notes(Silent):
+        def note(self, line: str) -> None:
+            notes.append(line)
+
+    experiment = make_experiment("resources.lease_s=1")
+    with pytest.raises(InterruptedSweepError):
+        run(experiment, store, workers="inline", display=StopAfter(1))
+    committer = store.take_sweep("tiny", 3600)
+    with pytest.raises(LeaseHeldError, match=f"process {os.getpid()}"):
+        resume("tiny", store, workers="inline", display=Notes())
+    assert any("waiting" in note for note in notes)
+    committer.release()
+    assert resume("tiny", store, workers="inline").info.state is SweepState.COMPLETE
+
+
+def interrupted(experiment: Experiment, store: Store) -> None:
+    with pytest.raises(InterruptedSweepError):
+        run(experiment, store, workers="inline", display=StopAfter(1))
+
+
+def change_facts(store: Store, change: Callable[[dict[str, dict[str, str]]], None]) -> None:
+    facts = store.sweep("tiny").facts
+    change(facts)  # type: ignore[arg-type]
+    with store.engine.begin() as connection:
+        connection.execute(sweeps.update().values(facts=facts))
+
+
+def test_resume_under_another_torch_wants_force(tiny: Experiment, store: Store) -> None:
+    interrupted(tiny, store)
+    change_facts(store, lambda facts: facts["versions"].update(torch="1.0"))
+    with pytest.raises(UsageError, match=r"torch 1\.0 when the sweep began.*--force"):
+        resume("tiny", store, workers="inline")
+    assert resume("tiny", store, workers="inline", force=True).info.state is SweepState.COMPLETE
+
+
+def test_resume_with_other_images_is_refused(tiny: Experiment, store: Store) -> None:
+    interrupted(tiny, store)
+    change_facts(store, lambda facts: facts["data"].update(sha256="f" * 64))
+    with pytest.raises(DataError, match="not those that the sweep began with"):
+        resume("tiny", store, workers="inline", force=True)
+
+
+def test_a_sweep_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
+    for call in (sweeper.load, resume):
+        with pytest.raises(NotFoundError, match="no sweep is called 'x'"):
+            call("x", f"sqlite:///{tmp_path / 'none.db'}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEPER_STORE", f"sqlite:///{tmp_path / 'named.db'}")
+    store = open_store(create=True)
+    assert store.url.endswith("named.db")
+    store.close()
+
+
+def test_what_a_sweep_learns_is_shown_while_it_runs(tiny: Experiment, store: Store) -> None:
+    shown: list[object] = []
+
+    class Shown(Silent):
+        def begins(
+            self, sweep: str, experiment: Experiment, known: Sequence[object], notes: Sequence[str]
+        ) -> None:
+            shown.append((sweep, len(known), notes))
+
+        def advanced(self, trial: Trial, record: EpochRecord) -> None:
+            shown.append(record.epoch)
+
+    run(tiny, store, workers="inline", display=Shown())
+    (sweep, n_known, notes), *epochs = shown  # type: ignore[misc]
+    assert (sweep, n_known) == ("tiny", 0)
+    assert "sha256" in notes[0]
+    assert epochs.count(2) >= 17

@@ -1,0 +1,251 @@
+"""Whole sweeps on real Ray processes, launched as users launch them, disturbed while they run."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+import sweeper
+from sweeper.api import Sweep, load, run
+from sweeper.records import SweepState
+
+pytestmark = pytest.mark.ray
+
+EXPERIMENT = """
+[experiment]
+name = "disturbed"
+[data]
+name = "synthetic"
+train_size = 1500
+val_size = 200
+test_size = 100
+[model]
+name = "lenet"
+[budget]
+trials_per_optimizer = 3
+epochs = 3
+[search]
+sampler = "random"
+"""
+N_TRIALS = 18
+
+VARYING = (
+    *("attempt", "queued_s", "setup_s", "train_s", "eval_s", "wall_s"),
+    *("worker", "node", "started_at", "finished_at"),
+)
+"""Columns that may differ from run to run."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("experiment") / "disturbed.toml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """The same sweep in one process without Ray: what every other one must agree with."""
+    return run(file, f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db", workers="inline")
+
+
+def assert_same_results(sweep: Sweep, expected: Sweep) -> None:
+    """Every trial once, and everything but times, workers and attempts the same, bit for bit."""
+    for name, key in (("trials", ["optimizer", "number"]), ("epochs", ["optimizer", "number", "epoch"])):
+        frames = [getattr(each, name) for each in (sweep, expected)]
+        plain = [frame.drop(columns=[c for c in VARYING if c in frame]) for frame in frames]
+        got, wanted = (frame.sort_values(key, ignore_index=True) for frame in plain)
+        pd.testing.assert_frame_equal(got, wanted, check_exact=True)
+
+
+@dataclass
+class Launched:
+    """A `sweeper` command in a process group of its own."""
+
+    process: subprocess.Popen[str]
+    store: str
+
+    @property
+    def database(self) -> str:
+        return self.store.removeprefix("sqlite:///")
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def workers(self, doing: str = "") -> list[psutil.Process]:
+        """Its worker processes; those whose present task is `doing`."""
+        titles = (f"ray::{doing}",) if doing else ("ray::_Actor", "ray::start", "ray::train")
+        return [p for p in self.descendants() if p.name().startswith(titles)]
+
+    def finished(self) -> int:
+        """Trials that ended, read past Sweeper."""
+        if not Path(self.database).exists():
+            return 0
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+            try:
+                query = "SELECT count(*) FROM trials WHERE state = 'complete'"
+                return int(connection.execute(query).fetchone()[0])
+            except sqlite3.OperationalError:  # no tables yet
+                return 0
+
+    def wait_until(self, is_so: Callable[[], object], limit_s: float = 90) -> None:
+        deadline = time.monotonic() + limit_s
+        while not is_so():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, "it did not get so far"
+            time.sleep(0.02)
+
+    def end(self, limit_s: float = 110) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=limit_s)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def launch(file: Path, tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    """Starts `sweeper run` or `sweeper resume` on two Ray workers; ends what is left of it."""
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    launched: list[Launched] = []
+
+    def start(command: str = "run") -> Launched:
+        what = [str(file)] if command == "run" else ["disturbed"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweeper", command, *what, "--store", store, "--workers", "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        launched.append(Launched(process, store))
+        return launched[-1]
+
+    yield start
+    for each in launched:
+        if each.process.poll() is None:
+            for process in [*each.descendants(), psutil.Process(each.process.pid)]:
+                process.kill()
+            each.process.communicate()
+
+
+def end_soon(processes: list[psutil.Process]) -> bool:
+    """Whether there are some, and all end within ten seconds."""
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    return bool(processes) and not alive
+
+
+def test_one_worker_and_two_give_the_numbers_of_an_inline_run(
+    file: Path, undisturbed: Sweep, tmp_path: Path
+) -> None:
+    for n_workers in (1, 2):
+        store = f"sqlite:///{tmp_path / f'{n_workers}.db'}"
+        sweep = sweeper.run(file, store, workers=n_workers)
+        assert_same_results(sweep, undisturbed)
+        attempts = sweep.attempts
+        assert attempts["worker"].nunique() == n_workers, "workers stay warm from trial to trial"
+        assert len(attempts) == N_TRIALS
+
+
+def test_a_sweep_outlives_its_workers_deaths(launch: Callable[..., Launched], undisturbed: Sweep) -> None:
+    launched = launch()
+    for n_finished in (2, 6):
+        launched.wait_until(lambda n=n_finished: launched.finished() >= n and launched.workers("train"))
+        for worker in launched.workers("train")[:1]:
+            worker.kill()
+    status, out, err = launched.end()
+    assert status == 0, err
+    assert "lost: its process died" in err
+    assert "raylet" not in out + err
+    sweep = load("disturbed", launched.store)
+    assert_same_results(sweep, undisturbed)
+    lost = sweep.attempts[sweep.attempts["strike"]]
+    assert 1 <= len(lost) <= 2
+    assert (lost["why"] == "its process died").all()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_sweep_that_resume_finishes(
+    number: signal.Signals, launch: Callable[..., Launched], undisturbed: Sweep
+) -> None:
+    launched = launch()
+    launched.wait_until(lambda: launched.finished() >= 4)
+    workers = launched.workers()
+    if number is signal.SIGINT:
+        os.killpg(launched.process.pid, number)  # as a terminal does: Ray's processes get it too
+    else:
+        launched.process.send_signal(number)
+    status, out, err = launched.end(20)
+    assert (status, out) == (130, "")
+    assert "sweeper resume disturbed" in err
+    assert "Traceback" not in err
+    assert end_soon(workers)
+    halted = load("disturbed", launched.store)
+    assert halted.info.state is SweepState.INTERRUPTED
+    assert halted.info.trials["running"] == 0
+    assert (halted.attempts["why"] == "interrupted").sum() >= 1
+    assert not halted.attempts["strike"].any()
+
+    status, out, err = launch("resume").end()
+    assert status == 0, err
+    assert "best setting" in out
+    assert_same_results(load("disturbed", launched.store), undisturbed)
+
+
+def test_a_killed_coordinator_is_replaced_at_once_and_nothing_is_lost_or_doubled(
+    launch: Callable[..., Launched], undisturbed: Sweep
+) -> None:
+    launched = launch()
+    launched.wait_until(lambda: launched.finished() >= 4)
+    workers = launched.workers()
+    launched.process.kill()
+    launched.process.communicate()
+    halted = load("disturbed", launched.store)
+    assert halted.info.state is SweepState.INTERRUPTED, "its process is gone, whatever its lease says"
+    finished = halted.trials.loc[halted.trials["state"] == "complete"]
+
+    status, _, err = launch("resume").end()
+    assert status == 0, err
+    assert "waiting" not in err
+    sweep = load("disturbed", launched.store)
+    assert_same_results(sweep, undisturbed)
+    kept = sweep.trials.loc[finished.index]
+    pd.testing.assert_frame_equal(kept, finished)
+    assert end_soon(workers)
+
+
+def test_workers_never_open_the_database(launch: Callable[..., Launched]) -> None:
+    launched = launch()
+    launched.wait_until(lambda: launched.finished() >= 2 and launched.workers("train"))
+    directory = str(Path(launched.database).parent)
+
+    def opened(process: psutil.Process) -> list[str]:
+        return [file.path for file in process.open_files() if file.path.startswith(directory)]
+
+    assert opened(psutil.Process(launched.process.pid))
+    assert [opened(worker) for worker in launched.workers()] == [[] for _ in launched.workers()]
+
+
+def test_a_database_that_is_away_for_seconds_stops_nothing_that_is_handed_out_and_loses_nothing(
+    launch: Callable[..., Launched], undisturbed: Sweep
+) -> None:
+    launched = launch()
+    launched.wait_until(lambda: launched.finished() >= 4)
+    blocker = sqlite3.connect(launched.database, timeout=20, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")  # no other connection can write now
+    held = launched.finished()
+    time.sleep(5)
+    assert launched.finished() == held, "a trial is over only once its end is stored"
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    status, _, err = launched.end()
+    assert status == 0, err
+    sweep = load("disturbed", launched.store)
+    assert_same_results(sweep, undisturbed)
+    assert not sweep.attempts["strike"].any()
