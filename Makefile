@@ -3,32 +3,37 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
-STORE ?= $(or $(SWEEPER_STORE),sqlite:///demo-out/sweeper.db)
+INSTALLED := $(VENV)/.installed
+DEMO_STORE := $(or $(SWEEPER_STORE),sqlite:///demo-out/sweeper.db)
 
-.PHONY: demo test check format clean
+.PHONY: help install demo test check format clean
 
-$(STAMP): pyproject.toml
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(STAMP)  ## a real small sweep over six optimizers, on generated images
-	mkdir -p demo-out
-	$(BIN)/sweeper run experiments/quickstart.toml --store '$(STORE)' --name quickstart-$$(date +%Y%m%d-%H%M%S)
+install: $(INSTALLED)  ## the virtual environment
 
-test: $(STAMP)  ## all tests
+demo: $(INSTALLED)  ## a real small sweep: six optimizers on generated images
+	mkdir -p demo-out
+	$(BIN)/sweeper run experiments/quickstart.toml \
+		--store '$(DEMO_STORE)' --name quickstart-$$(date +%Y%m%d-%H%M%S)
+
+test: $(INSTALLED)  ## all tests; PYTEST_ARGS='-m "not slow"' for fewer
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(STAMP)  ## style and types
+check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(STAMP)
+format: $(INSTALLED)  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
+clean:  ## remove what the others made
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache

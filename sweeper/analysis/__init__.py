@@ -3,6 +3,6 @@
 Every number is computed here, once; terminal, report and pages only show it.
 """
 
-from sweeper.analysis.statistics import summary
+from sweeper.analysis.statistics import behind_untuned, summary
 
-__all__ = ["summary"]
+__all__ = ["behind_untuned", "summary"]

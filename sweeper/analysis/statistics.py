@@ -58,6 +58,14 @@ def summary(
     return pd.DataFrame(rows)
 
 
+def behind_untuned(summary: pd.DataFrame, *, objective: str = "val_loss") -> list[str]:
+    """The optimizers whose best in `summary` scores worse than torch's defaults: searched too little."""
+    worse = summary["best"] < summary["untuned"]
+    if not scoring.higher_is_better(objective):
+        worse = summary["best"] > summary["untuned"]
+    return list(summary.loc[worse, "optimizer"])
+
+
 def _states(search: pd.DataFrame) -> dict[str, int]:
     finished = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED)
     counts = {str(state): int((search["state"] == state).sum()) for state in finished}

@@ -19,7 +19,7 @@ class Tally:
     def __init__(self, experiment: Experiment, known: Sequence[StoredTrial]) -> None:
         self._experiment = experiment
         self._higher = scoring.higher_is_better(experiment.objective)
-        self._started = time.monotonic()
+        self._began: tuple[float, int] | None = None
         self._seen: dict[TrialKey, int] = {}
         self.finished = {arm.name: 0 for arm in experiment.arms}
         self.scored = {arm.name: 0 for arm in experiment.arms}
@@ -29,8 +29,7 @@ class Tally:
             if stored.state.is_finished:
                 value = getattr(stored, experiment.objective)
                 self._count(stored.trial, stored.state, value)
-        self._epochs_before = sum(self.finished.values()) * experiment.budget.epochs
-        self._epochs_done = self._epochs_before
+        self._epochs_done = sum(self.finished.values()) * experiment.budget.epochs
 
     @property
     def n_finished(self) -> int:
@@ -41,6 +40,8 @@ class Tally:
         """Count epochs."""
         self._epochs_done += record.epoch - self._seen.get(trial.key, 0)
         self._seen[trial.key] = record.epoch
+        if self._began is None:  # from here on workers are warm: their start says nothing of the pace
+            self._began = (time.monotonic(), self._epochs_done)
 
     def lost(self, key: TrialKey) -> None:
         """Take back the epochs of a lost attempt."""
@@ -69,11 +70,12 @@ class Tally:
 
     def left_s(self) -> float | None:
         """Seconds to go at the pace so far, or None before there is one."""
-        done = self._epochs_done - self._epochs_before
-        total = self._experiment.n_trials * self._experiment.budget.epochs
-        if done <= 0:
+        if self._began is None:
             return None
-        return (time.monotonic() - self._started) / done * (total - self._epochs_done)
+        since, before = self._began
+        done = self._epochs_done - before
+        left = self._experiment.n_trials * self._experiment.budget.epochs - self._epochs_done
+        return (time.monotonic() - since) / done * left if done > 0 else None
 
 
 def duration(seconds: float | None) -> str:
@@ -140,7 +142,7 @@ class _Bars:
                 completed=self._tally.finished[arm.name],
                 best=self._tally.best_of(arm.name),
             )
-        self._total = self._progress.add_task("all", total=experiment.n_trials, best="starting workers")
+        self._total = self._progress.add_task("all", total=experiment.n_trials, best="starting")
         self._redraw_total()
 
     def note(self, line: str) -> None:
@@ -164,7 +166,7 @@ class _Bars:
 
     def _redraw_total(self) -> None:
         left = self._tally.left_s()
-        text = "starting workers" if left is None else f"{duration(left)} left"
+        text = "starting" if left is None else f"{duration(left)} left"
         failed = f", {self._tally.failed} failed" if self._tally.failed else ""
         self._progress.update(self._total, completed=self._tally.n_finished, best=text + failed)
 

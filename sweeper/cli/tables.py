@@ -7,7 +7,7 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from sweeper import scoring
+from sweeper import analysis, scoring
 from sweeper.cli.progress import duration
 from sweeper.experiment import Experiment
 from sweeper.records import SweepInfo, TrialState
@@ -106,6 +106,11 @@ def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) 
         lines.append(
             "No verdict without finals: each best is chosen among those tried, which flatters it, "
             "and was trained with one seed."
+        )
+    if behind := analysis.behind_untuned(frame, objective=experiment.objective):
+        lines.append(
+            f"{', '.join(behind)}: the best found is worse than torch's defaults: searched too little; "
+            f"try --set budget.trials_per_optimizer={2 * experiment.budget.trials_per_optimizer}"
         )
     if experiment.data.name == "synthetic":
         lines.append("Synthetic images: this shows how Sweeper works, not which optimizer is better.")

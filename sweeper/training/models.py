@@ -39,6 +39,11 @@ def _dense(sizes: Sequence[int]) -> list[nn.Module]:
     return layers[:-1]
 
 
+def _pooled() -> list[nn.Module]:
+    """2x2 max pooling and ReLU. In either order they give the same; this one has a quarter of the work."""
+    return [nn.MaxPool2d(2), nn.ReLU()]
+
+
 def _linear(model: Model, n_classes: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), *_dense((_pixels(model), n_classes)))
 
@@ -51,11 +56,9 @@ def _lenet(model: Model, n_classes: int) -> nn.Sequential:
     """LeNet-5 (LeCun et al. 1998) for colour images, with ReLU and max pooling: 62,006 parameters."""
     return nn.Sequential(
         nn.Conv2d(IMAGE_CHANNELS, 6, kernel_size=5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
+        *_pooled(),
         nn.Conv2d(6, 16, kernel_size=5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
+        *_pooled(),
         nn.Flatten(),
         *_dense((16 * 5 * 5, 120, 84, n_classes)),
     )
@@ -66,7 +69,7 @@ def _cnn(model: Model, n_classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     widths = (IMAGE_CHANNELS, *model.channels)
     for n_in, n_out in itertools.pairwise(widths):
-        layers += [nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), *_pooled()]
     side = model.input_size // 2 ** len(model.channels)
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(model.channels[-1] * side * side, n_classes))
 

@@ -5,8 +5,8 @@ shape, texture, colours and light, and other classes' images may look like it. A
 variance is smooth light that says little of the class, and much of what does say it is fine and faint, so
 that plain SGD falls behind here as it does on CIFAR-10.
 
-Measured with VERSION 1: test accuracy, mean ± sd over n seeds, after 4 epochs of lenet and 5 of cnn (4,992
-training images, so that no batch of 64 is a small last one), and in brackets CIFAR-10's at its own best lr:
+Measured with VERSION 1: test accuracy, mean ± sd over n seeds, after 4 epochs of lenet and 5 of cnn on 4,992
+training images in batches of 64, and in brackets CIFAR-10's at its own best lr:
 
     arm           lenet: lr, accuracy, n                   cnn: lr, accuracy, n
     sgd           0.05   0.360 ± 0.020, 5  [0.05   0.379]  0.03   0.465 ± 0.011, 2  [0.03   0.463]

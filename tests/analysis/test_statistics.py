@@ -132,6 +132,21 @@ def test_without_finals_or_trials_there_is_nan_and_no_warning() -> None:
     assert len(analysis.summary(trials(UNTUNED).iloc[:0])) == 0
 
 
+@pytest.mark.parametrize(("objective", "behind"), [("val_loss", ["sgd"]), ("val_accuracy", ["adam"])])
+def test_an_optimizer_whose_best_is_worse_than_its_defaults_is_named(
+    objective: str, behind: list[str]
+) -> None:
+    frame = trials(
+        {"optimizer": "sgd", "origin": "default", "val_loss": 1.0, "val_accuracy": 0.4},
+        {"optimizer": "sgd", "val_loss": 1.5, "val_accuracy": 0.6},
+        {"optimizer": "adam", "origin": "default", "val_loss": 1.0, "val_accuracy": 0.4},
+        {"optimizer": "adam", "val_loss": 0.5, "val_accuracy": 0.2},
+        {"optimizer": "nesterov", "origin": "default", "val_loss": 1.0, "val_accuracy": 0.4},
+    )
+    summary = analysis.summary(frame, objective=objective)
+    assert analysis.behind_untuned(summary, objective=objective) == behind
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     generator = np.random.default_rng(0)
     rows = [{"val_loss": float(v)} for v in generator.uniform(1, 2, 20)]

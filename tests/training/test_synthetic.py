@@ -55,8 +55,6 @@ def test_channels_are_about_as_bright_and_as_varied_as_in_cifar10() -> None:
 
 def _accuracy(model: str, rule: str, lr: float, epochs: int, train_size: int, seed: int) -> float:
     """The final accuracy on 1,000 images that were not trained on."""
-    # The training sizes below are multiples of 64: a small last batch would add its noise just before the
-    # evaluation, which costs the rules without momentum many points.
     settings = [
         "data.name=synthetic",
         f"data.train_size={train_size}",
