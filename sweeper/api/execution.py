@@ -152,17 +152,17 @@ class _Means:
 
 
 def _execute(job: _Job, means: _Means, display: Display) -> None:
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:  # what is entered last is left first
         notes = [job.images.description(), *job.experiment.notices]
-        if means.workers == "inline":
-            committer = job.acquire()
-            workers = _inline(job)
-        else:
+        if means.workers != "inline":
+            display.note(
+                f"Ray: {f'joining {means.address}' if means.address else 'starting on this machine'}"
+            )
             notes += stack.enter_context(_ray(job, means, means.workers))
-            committer = job.acquire()
-            workers = _ray_workers(job, committer, means.workers)
+        committer = job.acquire()
         writer = WriterThread(committer)
         stack.callback(writer.close)
+        workers = _workers(job, means.workers, committer)
         stack.callback(workers.close)
         known = job.store.trials(job.name)
         coordinator = _coordinator(job, workers, writer, display, known)
@@ -193,10 +193,16 @@ def _coordinator(
     )
 
 
-def _inline(job: _Job) -> "Workers":
-    from sweeper.workers.inline import InlineWorkers
+def _workers(job: _Job, n_workers: WorkerCount, committer: Committer) -> "Workers":
+    if n_workers == "inline":
+        from sweeper.workers.inline import InlineWorkers
 
-    return InlineWorkers(job.experiment, job.images)
+        return InlineWorkers(job.experiment, job.images)
+    from sweeper.workers.ray import RayWorkers
+
+    return RayWorkers(
+        job.experiment, job.images, sweep=job.name, token=committer.lease.token, n_workers=n_workers
+    )
 
 
 @contextlib.contextmanager
@@ -209,14 +215,6 @@ def _ray(job: _Job, means: _Means, n_workers: int | Literal["auto"]) -> Iterator
         means.address, n_cpus=n_cpus, image_bytes=job.images.nbytes, dashboard=means.ray_dashboard
     ) as way_in:
         yield [way_in] if way_in else []
-
-
-def _ray_workers(job: _Job, committer: Committer, n_workers: int | Literal["auto"]) -> "Workers":
-    from sweeper.workers.ray import RayWorkers
-
-    return RayWorkers(
-        job.experiment, job.images, sweep=job.name, token=committer.lease.token, n_workers=n_workers
-    )
 
 
 @contextlib.contextmanager

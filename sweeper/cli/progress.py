@@ -166,7 +166,7 @@ class _Bars:
 
     def _redraw_total(self) -> None:
         left = self._tally.left_s()
-        text = "starting" if left is None else f"{duration(left)} left"
+        text = "starting" if left is None else f"{duration(left)} left" if left else "done"
         failed = f", {self._tally.failed} failed" if self._tally.failed else ""
         self._progress.update(self._total, completed=self._tally.n_finished, best=text + failed)
 

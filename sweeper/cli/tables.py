@@ -20,13 +20,22 @@ METRICS = {
 }
 
 
-def number(value: object, digits: int = 3) -> str:
-    """A number for people: `0.0012`, `1.40`, `-` where there is none."""
-    if value is None or (isinstance(value, float) and value != value):
+def number(value: object) -> str:
+    """A number for people: three digits of it, a whole one whole, `-` where there is none."""
+    if _is_missing(value):
         return "-"
-    if isinstance(value, float):
-        return f"{value:.{digits}g}" if abs(value) < 0.1 else f"{value:.{digits}f}"
-    return str(value)
+    if isinstance(value, float) and not (value.is_integer() and abs(value) >= 1):
+        return f"{value:.3g}"
+    return str(int(value)) if isinstance(value, float) else str(value)
+
+
+def measured(value: object) -> str:
+    """A loss, accuracy or time, with three decimals, so that a column of them lines up."""
+    return "-" if _is_missing(value) else f"{value:.3f}"
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
 def setting(row: pd.Series, names: Sequence[str]) -> str:
@@ -34,9 +43,8 @@ def setting(row: pd.Series, names: Sequence[str]) -> str:
     parts = []
     for name in names:
         value = row.get(f"params.{name}")
-        if value is not None and not (isinstance(value, float) and value != value):
-            whole = isinstance(value, float) and value.is_integer() and value > 1
-            parts.append(f"{name} {number(int(value) if whole else value)}")
+        if number(value) != "-":
+            parts.append(f"{name} {number(value)}")
     return ", ".join(parts)
 
 
@@ -70,11 +78,11 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> Table:
         table.add_row(
             row["optimizer"],
             tried,
-            number(row["best"]),
-            number(row["best_accuracy"]),
-            number(row["median"]),
-            number(row["iqr"]),
-            number(row["untuned"]),
+            measured(row["best"]),
+            measured(row["best_accuracy"]),
+            measured(row["median"]),
+            measured(row["iqr"]),
+            measured(row["untuned"]),
             "-" if pd.isna(row["dead"]) else f"{row['dead']:.0%}",
             setting(row, searched[row["optimizer"]]),
         )
@@ -141,11 +149,11 @@ def records(title: str, frame: pd.DataFrame, columns: Sequence[str]) -> Table:
     """Some columns of a frame as they are."""
     table = _table(title, *((c, "left" if frame[c].dtype == "str" else "right") for c in columns))
     for _, row in frame.iterrows():
-        table.add_row(*(_cell(row[c]) for c in columns))
+        table.add_row(*(_cell(column, row[column]) for column in columns))
     return table
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, datetime):
-        return "-" if pd.isna(value) else f"{value:%Y-%m-%d %H:%M:%S}"
-    return number(value)
+def _cell(column: str, value: object) -> str:
+    if isinstance(value, datetime) and not _is_missing(value):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return measured(value) if column.endswith(("loss", "accuracy", "_s")) else number(value)

@@ -88,11 +88,13 @@ def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
         source = str(found)
         train_rows, test_rows = cifar10.read(found)
     n_classes = catalog.DATA_SETS[data.name].n_classes
-    generator = np.random.default_rng(seed)
-    train_index, val_index = stratified(
-        train_rows[:, 0], (data.train_size, data.val_size), n_classes, generator
+    # Validation images are drawn first, test images from a stream of their own: another size of the training
+    # set leaves both as they are.
+    pool_stream, test_stream = (np.random.default_rng((seed, part)) for part in (0, 1))
+    val_index, train_index = stratified(
+        train_rows[:, 0], (data.val_size, data.train_size), n_classes, pool_stream
     )
-    (test_index,) = stratified(test_rows[:, 0], (data.test_size,), n_classes, generator)
+    (test_index,) = stratified(test_rows[:, 0], (data.test_size,), n_classes, test_stream)
     train = _split(train_rows, train_index)
     mean, std = channel_statistics(train.images)
     return Dataset(

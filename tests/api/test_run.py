@@ -12,6 +12,7 @@ import pytest
 import sweeper
 from sweeper.api import Silent, open_store, resume, run
 from sweeper.errors import (
+    ClusterError,
     DataError,
     InterruptedSweepError,
     LeaseHeldError,
@@ -23,6 +24,7 @@ from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, SweepState, Trial, TrialState
 from sweeper.store import Store
 from sweeper.store.schema import sweeps
+from sweeper.workers.inline import InlineWorkers
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -208,6 +210,21 @@ def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pyte
     store = open_store(create=True)
     assert store.url.endswith("named.db")
     store.close()
+
+
+def test_a_sweep_whose_workers_cannot_start_is_held_by_nobody(
+    tiny: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: InlineWorkers, *args: object) -> None:
+        raise ClusterError("no workers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InlineWorkers, "__init__", broken)
+        with pytest.raises(ClusterError):
+            run(tiny, store, workers="inline")
+    info = sweeper.load("tiny", store).info
+    assert (info.state, info.holder) == (SweepState.INTERRUPTED, None)
+    assert resume("tiny", store, workers="inline").info.state is SweepState.COMPLETE
 
 
 def test_what_a_sweep_learns_is_shown_while_it_runs(tiny: Experiment, store: Store) -> None:

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from sweeper.cli import app
-from sweeper.cli.progress import duration
 from sweeper.records import EpochRecord
 from sweeper.training import loop
 
@@ -234,11 +233,3 @@ def test_the_output_of_a_list_may_be_cut_off(sweeper: Run, tmp_path: Path) -> No
         timeout=60,
     )
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, "..."), (0.4, "0 s"), (59, "59 s"), (130, "2 min 10 s"), (7260, "2 h 1 min")],
-)
-def test_durations_are_written_for_people(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sweeper import experiment as experiments
 from sweeper.errors import DataError
 from sweeper.experiment import Experiment
 from sweeper.training import data
@@ -258,3 +259,14 @@ def test_cifar10_has_its_known_mean_and_deviation(cifar10_dir: Path, make_experi
     # Widely published for the 50,000 training images, in 0..1; 45,000 of them differ by less than 0.001.
     np.testing.assert_allclose(np.divide(loaded.mean, 255), [0.4914, 0.4822, 0.4465], atol=0.002)
     np.testing.assert_allclose(np.divide(loaded.std, 255), [0.2470, 0.2435, 0.2616], atol=0.002)
+
+
+@pytest.mark.cifar10
+def test_another_training_size_keeps_the_validation_and_the_test_images(cifar10_dir: Path) -> None:
+    def loaded(train_size: int) -> data.Dataset:
+        settings = [f"data.train_size={train_size}", "data.val_size=500", "data.test_size=300"]
+        return data.load(experiments.loads('[experiment]\nname = "t"', settings), cifar10_dir)
+
+    small, large = loaded(1_000), loaded(20_000)
+    np.testing.assert_array_equal(small.val.images, large.val.images)
+    np.testing.assert_array_equal(small.test.images, large.test.images)
