@@ -34,7 +34,7 @@ LAYERS = {
 
 VENDORS = {
     "optuna": ("search.py",),
-    "ray": ("workers/ray.py",),
+    "ray": ("workers/ray/",),
     "torch": ("training/", "optimizers/builders.py", "workers/trainer.py"),
     "pandas": ("analysis/", "cli/tables.py", "cli/output.py"),
     "plotly": ("analysis/",),

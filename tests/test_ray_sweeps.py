@@ -83,7 +83,7 @@ class Launched:
 
     def workers(self, doing: str = "") -> list[psutil.Process]:
         """Its worker processes; those whose present task is `doing`."""
-        titles = (f"ray::{doing}",) if doing else ("ray::_Actor", "ray::start", "ray::train")
+        titles = (f"ray::{doing}",) if doing else ("ray::Actor", "ray::start", "ray::train")
         return [p for p in self.descendants() if p.name().startswith(titles)]
 
     def finished(self) -> int:

@@ -1,26 +1,14 @@
-"""Warm workers on Ray: each an actor that imports torch once and trains trial after trial.
+"""Keeps the workers' contract with actors on a Ray cluster.
 
 One call per stretch of epochs, so nothing has to be cancelled. Ray restarts and retries nothing: a dead actor
 is reported as `Lost` and replaced here. The images lie in the object store once per node, and every worker
 reads them without a copy.
 """
 
-import contextlib
-import io
 import itertools
-import logging
-import os
-import secrets
-import socket
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
-
-# Read by Ray when it is imported or started; both are what later versions of Ray do anyway.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError, RayTaskError
@@ -31,112 +19,14 @@ from sweeper.records import Trial, WorkerInfo
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame
 from sweeper.workers.protocol import Advanced, Lost, Slot
+from sweeper.workers.ray.actor import Actor
+from sweeper.workers.ray.placement import capacity, gpu_share
 
-NAMESPACE = "sweeper"
 START_FAILURES = 3
 """So many workers in a row that die before they are ready end the sweep."""
 
 NODE_DEATH_S = 5.0
 """How long a node may take to be known as dead after its actors can't be reached."""
-
-_TOKEN = secrets.token_hex(32)
-"""What a private cluster demands of its clients. Ray reads it once per process, so each has one."""
-
-OBJECT_STORE_SPARE = 128 * 2**20
-"""Bytes of a local object store beyond the images."""
-
-
-@contextlib.contextmanager
-def cluster(
-    address: str | None, *, n_cpus: int | None, image_bytes: int, dashboard: bool = False
-) -> Iterator[str | None]:
-    """A connection to the Ray cluster at `address`, or, where that is None, to a private one here.
-
-    A private cluster has `n_cpus` processors (None: all), needs a token that only this process knows, and
-    ends with the connection. Gives the line that tells how to open Ray's dashboard, or None without
-    `dashboard`. Raises ClusterError where Ray can't be reached or started.
-    """
-    environment: dict[str, str] = {}
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        # Ray turns token authentication on by itself for a new local cluster; without a token given here it
-        # would write one into the user's home, and demand that of every cluster started later.
-        environment = {"RAY_AUTH_TOKEN": _TOKEN}
-        options = {
-            "address": "local",
-            "num_cpus": n_cpus,
-            "include_dashboard": dashboard,
-            "object_store_memory": image_bytes + OBJECT_STORE_SPARE,
-        }
-    with _environment(environment), _silenced_stdout():
-        try:
-            context = ray.init(
-                namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
-            )
-        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ClusterError(f"Ray {address or 'on this machine'}: can't be reached: {reason}") from error
-        try:
-            yield _way_in(context.dashboard_url, environment) if dashboard else None
-        finally:
-            ray.shutdown()
-
-
-def _way_in(url: str | None, environment: dict[str, str]) -> str:
-    token = environment.get("RAY_AUTH_TOKEN")
-    return f"Ray dashboard: http://{url}" + (f" (token {token})" if token else "")
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Sets variables that the user did not set, and undoes every change, Ray's own included."""
-    before = dict(os.environ)
-    os.environ.update({key: value for key, value in values.items() if key not in before})
-    try:
-        yield
-    finally:
-        for key in os.environ.keys() - before.keys():
-            if key.startswith("RAY_"):
-                del os.environ[key]
-
-
-class _Chatter(io.TextIOBase):
-    """Where Ray's own prints go: the debug log."""
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            logging.getLogger("sweeper.ray").debug(text.rstrip())
-        return len(text)
-
-
-@contextlib.contextmanager
-def _silenced_stdout() -> Iterator[None]:
-    """Ray prints the raylet's messages on the driver's stdout, which belongs to the sweep's result."""
-    stdout = sys.stdout
-    sys.stdout = _Chatter()
-    try:
-        yield
-    finally:
-        sys.stdout = stdout
-
-
-class _Actor:
-    """What runs in a worker process. torch is imported here, once."""
-
-    def __init__(self, experiment: Experiment, dataset: Dataset, use_gpu: bool) -> None:
-        from sweeper.workers.trainer import Trainer
-
-        self._trainer = Trainer(experiment, dataset, use_gpu=use_gpu)
-
-    def hello(self) -> tuple[str, str, str]:
-        """The worker's node id, host and device, once it is ready."""
-        return ray.get_runtime_context().get_node_id(), socket.gethostname(), self._trainer.device
-
-    def advance(self, trial: Trial | None, until_epoch: int) -> Any:
-        """Train up to and including `until_epoch`; `trial` is given with its first stretch."""
-        if trial is not None:
-            self._trainer.begin(trial)
-        return self._trainer.advance(until_epoch)
 
 
 @dataclass(slots=True)
@@ -191,7 +81,7 @@ class RayWorkers:
         serial = next(self._serials)
         name = f"sweeper/{self._sweep}/{self._token}/{serial}"
         # num_cpus is what Ray schedules by; without it an actor is placed by one CPU and then runs on none.
-        actor_class = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1)(_Actor)
+        actor_class = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1)(Actor)
         actor = actor_class.options(name=name, num_cpus=self._cpus, num_gpus=self._gpus).remote(
             self._experiment, self._dataset, self._gpus > 0
         )
@@ -291,24 +181,6 @@ class RayWorkers:
             if worker.node_id not in alive or time.monotonic() >= deadline:
                 return worker.node_id in alive
             time.sleep(0.1)
-
-
-def gpu_share(wanted: float | Literal["auto"]) -> float:
-    """The share of a GPU that each worker gets: `auto` is a whole one where the cluster has any."""
-    if wanted != "auto":
-        return wanted
-    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
-
-
-def capacity(cpus: int, gpus: float) -> int:
-    """How many workers with that share of processors and GPUs fit on the cluster's living nodes."""
-    total = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            has = node["Resources"]
-            fits = int(has.get("CPU", 0) // cpus)
-            total += min(fits, int(has.get("GPU", 0) / gpus + 1e-9)) if gpus else fits
-    return total
 
 
 def _last_line(error: BaseException) -> str:
