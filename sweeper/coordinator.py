@@ -7,8 +7,10 @@ acknowledgements only: a trial is handed out once it is stored, and over once it
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
+from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, StoredTrial, SweepState, Trial, TrialKey, TrialState
 from sweeper.store.writes import (
@@ -104,18 +106,20 @@ class Coordinator:
         self._running: dict[Slot, _Run] = {}
         self._unstored: dict[TrialKey, _Run] = {}
         self._pace_s: dict[str, float] = {}
-        self._stopping = False
 
-    def stop(self) -> None:
-        """Ask `run` to return soon, leaving a sweep that can be resumed. Signal handlers may call it."""
-        self._stopping = True
-
-    def run(self) -> SweepState:
-        """Run to the end: COMPLETE, or INTERRUPTED where `stop` was called.
+    def run(self, stop: Event | None = None) -> SweepState:
+        """Run to the end: COMPLETE, or INTERRUPTED soon after `stop` is set, leaving a sweep to be resumed.
 
         Raises FencedError where another coordinator took over, StoreError and ClusterError.
         """
-        while not self._stopping:
+        try:
+            return self._run(stop or Event())
+        except ClusterError:
+            self._give_up_running()
+            raise
+
+    def _run(self, stop: Event) -> SweepState:
+        while not stop.is_set():
             self._acknowledge(0)
             self._ask_ahead()
             self._hand_out()

@@ -7,6 +7,7 @@
     │   └── SweepExistsError     2   `run` of a name that exists
     ├── NotFoundError            3   no such sweep or trial
     ├── StoreError               4   the store can't be reached, read or written
+    │   ├── StoreAwayError       4   ... just now: the same again later may succeed
     │   ├── LeaseHeldError       4   another coordinator holds the sweep
     │   └── FencedError          4   another coordinator took the sweep over from this one
     ├── ClusterError             4   Ray can't be reached, or its workers can't start
@@ -40,7 +41,7 @@ class ExperimentError(UsageError):
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         self.source = source
-        self.problems = tuple(problems)
+        self.problems = tuple(problem.replace("\n", "\\n") for problem in problems)  # one line each
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
 
 
@@ -62,6 +63,10 @@ class StoreError(SweeperError):
     """The store can't be reached, read or written."""
 
     exit_status = 4
+
+
+class StoreAwayError(StoreError):
+    """The database can't be reached or is locked just now; the same again later may succeed."""
 
 
 class LeaseHeldError(StoreError):

@@ -205,7 +205,8 @@ class ArmSearch:
         latest, earlier = told[-HISTORY_LATEST:], told[:-HISTORY_LATEST]
         scored = [r for r in earlier if r.state is TrialState.COMPLETE and r.value is not None]
         best = sorted(scored, key=lambda r: r.value or 0.0, reverse=higher)[:HISTORY_BEST]
-        return [r for r in earlier if r in best] + latest
+        numbers = {r.trial.key.number for r in best}
+        return [r for r in earlier if r.trial.key.number in numbers] + latest
 
     def _add_open(self, number: int, proposal: Params) -> None:
         running = create_trial(

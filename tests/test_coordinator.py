@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from threading import Event
 
 import pytest
 
@@ -190,8 +191,9 @@ def test_an_interrupted_sweep_is_finished_by_its_successor_exactly(
     watch = Watch()
     committer = new_sweep(store, tiny)
     first = coordinate(tiny, committer, watch=watch)
-    watch.on_end = lambda: first.stop() if len(watch.ended) == stop_after else None
-    assert first.run() is SweepState.INTERRUPTED
+    stop = Event()
+    watch.on_end = lambda: stop.set() if len(watch.ended) == stop_after else None
+    assert first.run(stop) is SweepState.INTERRUPTED
     committer.release()
     assert states(store)["running"] == 0
     before = {t.key: t for t in store.trials("s")}
@@ -212,8 +214,9 @@ def test_a_search_that_was_interrupted_proposes_what_an_undisturbed_one_does(
     watch = Watch()
     committer = new_sweep(store, tiny)
     first = coordinate(tiny, committer, watch=watch)
-    watch.on_end = lambda: first.stop() if len(watch.ended) == 7 else None
-    first.run()
+    stop = Event()
+    watch.on_end = lambda: stop.set() if len(watch.ended) == 7 else None
+    first.run(stop)
     committer.release()
     coordinate(tiny, store.take_sweep("s", 30), known=store.trials("s")).run()
 

@@ -62,6 +62,14 @@ def test_trial_0_is_told_to_optuna_only_where_it_lies_in_the_space(make_experime
     assert ask_all(Search(elsewhere))[0].proposal == {}
 
 
+def test_trial_0_has_torchs_eps_where_eps_is_searched(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        "optimizers.adam.eps={low = 1e-9, high = 1e-6, scale = 'log'}", "budget.trials_per_optimizer=1"
+    )
+    (trial,) = ask_all(Search(experiment))
+    assert trial.proposal["eps"] == 1e-8
+
+
 def test_momentums_trial_0_is_proposed_by_its_effective_learning_rate(
     make_experiment: MakeExperiment,
 ) -> None:

@@ -133,12 +133,18 @@ def epochs(store: Store, sweep: str) -> pd.DataFrame:
         & (newest.c.epoch == table.c.epoch)
         & (newest.c.attempt == table.c.attempt)
     )
+    latest = (attempts_table.c.trial_id == trials_table.c.id) & (
+        attempts_table.c.attempt == trials_table.c.attempt
+    )
+    # What an earlier attempt trained beyond the latest one's first epoch, the latest one trains again.
+    counts = (table.c.attempt == trials_table.c.attempt) | (table.c.epoch < attempts_table.c.first_epoch)
     query = (
         sa.select(*_trial_columns(), *(c for c in table.c if c.name in EPOCHS))
         .join(trials_table, trials_table.c.id == table.c.trial_id)
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .join(newest, is_newest)
-        .where(sweeps_table.c.name == sweep)
+        .join(attempts_table, latest)
+        .where(sweeps_table.c.name == sweep, counts)
         .order_by(trials_table.c.id, table.c.epoch)
     )
     return _typed(_read(store, query), EPOCHS)

@@ -3,9 +3,11 @@
 Scores are the objective after the last epoch, capped at chance level (`scoring.scores`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -13,6 +15,13 @@ from sweeper import scoring
 from sweeper.records import Origin, Phase, TrialState
 
 CONFIDENCE = 0.95
+
+COLUMNS = (
+    *("optimizer", "planned", "complete", "pruned", "diverged", "failed", "scored"),
+    *("best", "best_number", "best_accuracy", "median", "iqr", "untuned", "dead"),
+    *("final_mean", "final_sd", "final_low", "final_high", "final_n", "final_diverged", "seconds"),
+)
+"""The columns of `summary`; the best setting's `params.NAME` follow."""
 
 
 def summary(
@@ -23,8 +32,9 @@ def summary(
     loss: str = "cross_entropy",
     n_classes: int = 10,
     val_size: int = 5_000,
+    optimizers: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """A row per optimizer, in the order of the frame `trials`.
+    """A row for each of `optimizers`; None: for each in the frame `trials`, in its order.
 
     Trials of the search by state (`planned` in all); of those that were proposed and have a score
     (`scored` of them): the `best` score with its trial's number, accuracy and setting (`params.NAME`), the
@@ -36,13 +46,13 @@ def summary(
     """
     search = trials[trials["phase"] == Phase.SEARCH].copy()
     final = trials[(trials["phase"] == Phase.FINAL) & (trials["origin"] == Origin.FINAL)].copy()
-    search["score"] = scoring.scores(search[objective].to_numpy(), objective, loss, n_classes)
+    search["score"] = _scores(search, objective, loss, n_classes)
     counterpart = objective.replace("val_", "test_").replace("train_", "test_")
-    final["score"] = scoring.scores(final[counterpart].to_numpy(), objective, loss, n_classes)
+    final["score"] = _scores(final, counterpart, loss, n_classes)
     dead_below = scoring.dead_accuracy(n_classes, val_size)
     higher = scoring.higher_is_better(objective)
     rows = []
-    for optimizer in pd.unique(trials["optimizer"]):
+    for optimizer in pd.unique(trials["optimizer"]) if optimizers is None else optimizers:
         mine = search[search["optimizer"] == optimizer]
         finals = final[(final["optimizer"] == optimizer) & (final["setting"] != 0)]
         rows.append(
@@ -55,7 +65,15 @@ def summary(
                 **_best_setting(mine, higher),
             }
         )
-    return pd.DataFrame(rows)
+    names = [*COLUMNS, *(name for name in trials.columns if name.startswith("params."))]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _scores(trials: pd.DataFrame, objective: str, loss: str, n_classes: int) -> npt.NDArray[np.float64]:
+    """Every trial's score; a diverged one knows nothing, whatever its last epoch was lucky to hit."""
+    values = trials[objective].to_numpy(dtype=np.float64)
+    values = np.where(trials["state"] == TrialState.DIVERGED, np.nan, values)
+    return scoring.scores(values, objective, loss, n_classes)
 
 
 def behind_untuned(summary: pd.DataFrame, *, objective: str = "val_loss") -> list[str]:
@@ -83,7 +101,11 @@ def _best(search: pd.DataFrame, higher: bool) -> pd.Series | None:
     scored = _scored(search)
     if scored.empty:
         return None
-    return scored.sort_values(["score", "number"], ascending=[not higher, True]).iloc[0]
+    diverged = scored["state"] == TrialState.DIVERGED  # comes last among equals
+    ranked = scored.assign(diverged=diverged).sort_values(
+        ["score", "diverged", "number"], ascending=[not higher, True, True]
+    )
+    return ranked.iloc[0]
 
 
 def _search(search: pd.DataFrame, higher: bool, dead_below: float) -> dict[str, Any]:

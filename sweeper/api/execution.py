@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from sweeper import experiment as experiments
 from sweeper.api import facts
 from sweeper.api.display import Display, Silent
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.clock import Clock, SystemClock
+from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
-from sweeper.errors import InterruptedSweepError, LeaseHeldError
+from sweeper.errors import InterruptedSweepError, LeaseHeldError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import StoredTrial, SweepState
 from sweeper.store import Committer, Store, WriterThread
@@ -65,8 +66,9 @@ def run(
             experiment.resources.lease_s,
         )
 
-    means = _Means(workers or experiment.resources.workers, address, ray_dashboard)
-    _execute(_Job(opened, sweep_name, experiment, images, create), means, display or Silent())
+    means = _Means(_worker_count(workers, experiment), address, ray_dashboard)
+    job = _Job(opened, sweep_name, experiment, images, create, is_new=True)
+    _execute(job, means, display or Silent())
     return Sweep(opened, sweep_name)
 
 
@@ -100,10 +102,10 @@ def resume(
         shown.note(line)
 
     def take() -> Committer:
-        return _take(opened, name, experiment.resources.lease_s, SystemClock(), shown)
+        return _take(opened, name, experiment.resources.lease_s, shown)
 
-    means = _Means(workers or experiment.resources.workers, address, ray_dashboard)
-    _execute(_Job(opened, name, experiment, images, take), means, shown)
+    means = _Means(_worker_count(workers, experiment), address, ray_dashboard)
+    _execute(_Job(opened, name, experiment, images, take, is_new=False), means, shown)
     return sweep
 
 
@@ -115,31 +117,41 @@ def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Exp
     return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
 
 
-def _take(store: Store, name: str, lease_s: float, clock: Clock, display: Display) -> Committer:
+def _worker_count(given: WorkerCount | None, experiment: Experiment) -> WorkerCount:
+    """`given`, or what the experiment says. Raises UsageError where it is no number of workers."""
+    if given is None:
+        return experiment.resources.workers
+    if given in ("auto", "inline") or (isinstance(given, int) and given >= 1):
+        return given
+    raise UsageError(f"workers {given}: must be a whole number from 1 on, auto or inline")
+
+
+def _take(store: Store, name: str, lease_s: float, display: Display) -> Committer:
     """The sweep's lease, after waiting for its holder at most as long as a lease lasts."""
-    deadline = clock.monotonic() + lease_s
+    deadline = time.monotonic() + lease_s
     has_told = False
     while True:
         try:
             return store.take_sweep(name, lease_s)
         except LeaseHeldError as held:
-            if clock.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise
             if not has_told:
                 display.note(f"{held}; waiting for it")
                 has_told = True
-        clock.sleep(min(1.0, lease_s / 10))
+        time.sleep(min(1.0, lease_s / 10))
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A sweep to be run. `acquire` makes or takes it, with its lease, once workers can be had."""
+    """A sweep to be run. `acquire` makes it or takes it over, with its lease."""
 
     store: Store
     name: str
     experiment: Experiment
     images: Dataset
     acquire: Callable[[], Committer]
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +163,37 @@ class _Means:
     ray_dashboard: bool
 
 
+MakeWorkers = Callable[[Committer], "Workers"]
+
+
 def _execute(job: _Job, means: _Means, display: Display) -> None:
+    """Run the job to its end, or raise InterruptedSweepError.
+
+    A new sweep is made only once there are workers to be had, so that a machine too small or a cluster out of
+    reach doesn't use up its name; an existing one is taken first, for there is no use in workers without it.
+    """
+    state = SweepState.INTERRUPTED
     with contextlib.ExitStack() as stack:  # what is entered last is left first
         notes = [job.images.description(), *job.experiment.notices]
-        if means.workers != "inline":
-            display.note(
-                f"Ray: {f'joining {means.address}' if means.address else 'starting on this machine'}"
-            )
-            notes += stack.enter_context(_ray(job, means, means.workers))
-        committer = job.acquire()
-        writer = WriterThread(committer)
-        stack.callback(writer.close)
-        workers = _workers(job, means.workers, committer)
+        stop = threading.Event()
+        writer = None if job.is_new else _writer(job, stack)
+        make_workers = stack.enter_context(_workers(job, means, notes, display))
+        stack.enter_context(_stopped_by_signals(stop))
+        writer = writer or _writer(job, stack)
+        workers = make_workers(writer.committer)
         stack.callback(workers.close)
         known = job.store.trials(job.name)
         coordinator = _coordinator(job, workers, writer, display, known)
-        stack.enter_context(_stopped_by_signals(coordinator))
         display.begins(job.name, job.experiment, known, notes)
-        state = coordinator.run()
+        state = coordinator.run(stop)
     if state is SweepState.INTERRUPTED:
         raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
+
+
+def _writer(job: _Job, stack: contextlib.ExitStack) -> WriterThread:
+    writer = WriterThread(job.acquire())
+    stack.callback(writer.close)
+    return writer
 
 
 def _coordinator(
@@ -193,33 +216,31 @@ def _coordinator(
     )
 
 
-def _workers(job: _Job, n_workers: WorkerCount, committer: Committer) -> "Workers":
-    if n_workers == "inline":
+@contextlib.contextmanager
+def _workers(job: _Job, means: _Means, notes: list[str], display: Display) -> Iterator[MakeWorkers]:
+    """What makes the sweep's workers, once its lease is held; Ray is up as long as this lasts."""
+    if means.workers == "inline":
         from sweeper.workers.inline import InlineWorkers
 
-        return InlineWorkers(job.experiment, job.images)
-    from sweeper.workers.ray import RayWorkers
-
-    return RayWorkers(
-        job.experiment, job.images, sweep=job.name, token=committer.lease.token, n_workers=n_workers
-    )
-
-
-@contextlib.contextmanager
-def _ray(job: _Job, means: _Means, n_workers: int | Literal["auto"]) -> Iterator[list[str]]:
-    """A Ray cluster for the sweep; gives the lines to show about it."""
+        yield lambda committer: InlineWorkers(job.experiment, job.images)
+        return
     from sweeper.workers import ray
 
-    n_cpus = None if n_workers == "auto" else n_workers * job.experiment.resources.cpus_per_trial
-    with ray.cluster(
-        means.address, n_cpus=n_cpus, image_bytes=job.images.nbytes, dashboard=means.ray_dashboard
-    ) as way_in:
-        yield [way_in] if way_in else []
+    display.note(f"Ray: joining {means.address}" if means.address else "Ray: starting on this machine")
+    resources = job.experiment.resources
+    n_cpus = None if means.workers == "auto" else means.workers * resources.cpus_per_trial
+    image_bytes, dashboard = job.images.nbytes, means.ray_dashboard
+    with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
+        notes += [way_in] if way_in else []
+        placement = ray.place(resources, means.workers)
+        yield lambda committer: ray.RayWorkers(
+            job.experiment, job.images, sweep=job.name, token=committer.lease.token, placement=placement
+        )
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(coordinator: Coordinator) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM stops the coordinator cleanly, the second at once.
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM sets `stop`, the second ends the program at once.
 
     Set after Ray is started, which replaces the handlers; only the main thread may set any.
     """
@@ -231,7 +252,7 @@ def _stopped_by_signals(coordinator: Coordinator) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         for each in previous:
             signal.signal(each, signal.default_int_handler)
-        coordinator.stop()
+        stop.set()
 
     for number in previous:
         signal.signal(number, handle)

@@ -48,11 +48,12 @@ def check_unchanged(began: Mapping[str, Any], now: Mapping[str, Any], *, force: 
             f"the images in {now['data']['source']} (sha256 {now['data']['sha256'][:12]}) "
             f"are not those that the sweep began with (sha256 {began['data']['sha256'][:12]})"
         )
-    changed = [
-        f"{name} {began['versions'][name]} when the sweep began, {now['versions'][name]} now"
-        for name in DECISIVE
-        if began["versions"][name] != now["versions"][name]
-    ]
-    if changed and not force:
-        raise UsageError(f"{'; '.join(changed)}: its trials may not compare; --force goes on all the same")
-    return changed
+    changed = {
+        name: f"{name} {version} when the sweep began, {now['versions'].get(name)} now"
+        for name, version in began["versions"].items()
+        if version != now["versions"].get(name)
+    }
+    decisive = [line for name, line in changed.items() if name in DECISIVE]
+    if decisive and not force:
+        raise UsageError(f"{'; '.join(decisive)}: its trials may not compare; --force goes on all the same")
+    return list(changed.values())

@@ -70,14 +70,14 @@ class Sweep:
             loss=experiment.loss.name,
             n_classes=experiment.data.n_classes,
             val_size=experiment.data.val_size,
+            optimizers=[arm.name for arm in experiment.arms],
         )
 
 
 def load(name: str, store: StoreLocation = None) -> Sweep:
     """The sweep called `name`, to be read. Raises NotFoundError where the store has none such."""
-    sweep = Sweep(open_store(store), name)
-    assert sweep.info.name == name
-    return sweep
+    opened = open_store(store)
+    return Sweep(opened, opened.sweep(name).name)
 
 
 def open_store(location: StoreLocation = None, *, create: bool = False) -> Store:

@@ -34,10 +34,15 @@ def _print_json(value: Any) -> None:
 
 def _jsonable(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
+        return _iso(value)
     if hasattr(value, "item"):  # a numpy scalar
         return value.item()
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _iso(moment: datetime) -> str:
+    """ISO 8601 with microseconds and offset."""
+    return moment.isoformat(timespec="microseconds")
 
 
 def _plain(value: Any) -> Any:
@@ -148,7 +153,9 @@ def export_csv(sweep: Sweep, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name, frame in (("trials", sweep.trials), ("epochs", sweep.epochs)):
             path = out / f"{name}.csv"
-            frame.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z")
+            times = frame.select_dtypes("datetimetz").columns
+            iso = {name: frame[name].map(_iso, na_action="ignore") for name in times}
+            frame.assign(**iso).to_csv(path, index=False)
             typer.echo(str(path))
     except OSError as error:
         raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None

@@ -102,9 +102,12 @@ def searched_names(experiment: Experiment) -> dict[str, list[str]]:
 def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) -> list[str]:
     """What a reader of the summary must know: the scale, how far the sweep is, and what it can't say."""
     chance = scoring.chance_level(experiment.objective, experiment.loss.name, experiment.data.n_classes)
+    data = experiment.data
+    is_train = experiment.objective == "train_loss"
+    n_images = min(data.train_size, data.val_size) if is_train else data.val_size
     lines = [
         f"{METRICS[experiment.objective]} after epoch {experiment.budget.epochs} on "
-        f"{experiment.data.val_size:,} images, capped at chance level ({chance:.3f}); "
+        f"{n_images:,} images, capped at chance level ({chance:.3f}); "
         f"accuracy is that setting's; untuned: torch's defaults; dead: no better than chance."
     ]
     done = sum(info.trials[state] for state in TrialState if state.is_finished)

@@ -45,7 +45,7 @@ def loads(text: str, settings: Sequence[str] = (), *, source: str = "experiment"
     """The experiment written as the TOML document `text`; `source` names it in error messages."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number or nesting beyond all bounds
         raise ExperimentError(source, [f"is not valid TOML: {error}"]) from None
     return from_document(document, settings, source=source, text=text)
 
@@ -118,7 +118,7 @@ def _toml_value(text: str) -> Any:
     """The TOML value `text`, or the text itself where it is none."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return parsed["value"] if parsed.keys() == {"value"} else text
 

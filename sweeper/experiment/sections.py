@@ -126,14 +126,12 @@ class Resources(Section):
     ] = "auto"
     cpus_per_trial: Annotated[int, _whole(1)] = 1
     gpus_per_trial: Annotated[
-        Literal["auto"] | Annotated[float, Field(ge=0, allow_inf_nan=False)],
-        Field(description='"auto", or a number from 0 on'),
+        Literal["auto", 0] | Annotated[float, Field(ge=0.01, le=1)] | Positive,
+        Field(description='"auto", 0, a share of a GPU from 0.01 to 1, or a whole number of them'),
     ] = "auto"
     attempts: Positive = 3
     hang_factor: Annotated[float, Field(gt=1, allow_inf_nan=False, description="a number above 1")] = 20
-    lease_s: Annotated[
-        float, Field(ge=1, allow_inf_nan=False, description="a number of seconds from 1 on")
-    ] = 30
+    lease_s: Annotated[float, Field(ge=1, le=86_400, description="a number of seconds from 1 to 86,400")] = 30
 
 
 class Checkpoint(Section):

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 def shown(value: object) -> str:
     """A value as an error message shows it: nearly as TOML would write it, cut where it is long."""
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(list(value) if isinstance(value, tuple) else value, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError):  # a number with thousands of digits, a nesting thousands deep
+        return f"a {type(value).__name__} too long to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

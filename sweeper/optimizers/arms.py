@@ -49,6 +49,8 @@ class Arm:
     zeroed: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Keys that stand for another and are never given beside it: `{"lr": "effective_lr"}`."""
+    implied: Mapping[str, float] = field(default_factory=dict)
+    """torch's values of hyperparameters that the untuned setting doesn't name."""
 
     def keys(self) -> tuple[str, ...]:
         """Every hyperparameter of the arm's own that a file may set."""
@@ -127,6 +129,7 @@ ARMS: Mapping[str, Arm] = {
             space={"lr": _HIGH_LR},
             default={"lr": 1e-2},
             optional=("eps",),
+            implied={"eps": 1e-10},
         ),
         Arm(
             name="rmsprop",
@@ -143,6 +146,7 @@ ARMS: Mapping[str, Arm] = {
             },
             default={"lr": 1e-2, "decay": 0.99},
             optional=("eps",),
+            implied={"eps": 1e-8},
         ),
         Arm(
             name="adam",
@@ -160,6 +164,7 @@ ARMS: Mapping[str, Arm] = {
             },
             default={"lr": 1e-3, "beta1": 0.9, "beta2": 0.999},
             optional=("eps",),
+            implied={"eps": 1e-8},
             zeroed="beta1",
         ),
     )
@@ -205,7 +210,7 @@ def rule_params(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def search_values(arm: Arm, params: Mapping[str, Any], searched: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `rule_params`: a setting in the coordinates in which the space `searched` is written."""
-    values = dict(params)
+    values = {**{name: value for name, value in arm.implied.items() if name in searched}, **params}
     if "effective_lr" in searched:
         values["effective_lr"] = values.pop("lr") / (1 - values["momentum"])
     return values

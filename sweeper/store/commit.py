@@ -70,6 +70,7 @@ class Committer:
 
     def _start(self, connection: sa.Connection, writes: list[AttemptStarted]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
+        _close_orphans(connection, [(ids[write.key], write) for write in writes])
         _insert_once(connection, attempts, [_attempt_row(ids[write.key], write) for write in writes])
         _update_trials(connection, [_restarted_row(ids[write.key], write) for write in writes])
 
@@ -143,6 +144,19 @@ def _close_attempt(
 ) -> None:
     this = (attempts.c.trial_id == trial_id) & (attempts.c.attempt == attempt)
     connection.execute(sa.update(attempts).where(this).values(ended_at=ended_at, why=why, strike=strike))
+
+
+def _close_orphans(connection: sa.Connection, starting: list[tuple[int, AttemptStarted]]) -> None:
+    """Close older attempts that are still open: their coordinator died with them."""
+    for trial_id, write in starting:
+        orphans = (
+            (attempts.c.trial_id == trial_id)
+            & (attempts.c.attempt < write.attempt)
+            & attempts.c.ended_at.is_(None)
+        )
+        values = {"ended_at": write.started_at, "why": "its coordinator died"}
+        if write.attempt > 1:
+            connection.execute(sa.update(attempts).where(orphans).values(**values))
 
 
 def _trial_row(sweep_id: int, trial: Trial, queued_at: datetime) -> Row:

@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
-from sweeper.errors import StoreError
+from sweeper.errors import StoreAwayError, StoreError
 from sweeper.store import schema
 
 DEFAULT_URL = "sqlite:///sweeper.db"
+EMPTY = ""
+"""The revision of a database without any table."""
+
 HEAD = "0001"
 """The newest migration; a test holds it against `migrations/`."""
 
@@ -24,12 +27,14 @@ def parse_url(text: str) -> sa.URL:
     """The database URL written as `text`. Raises StoreError where it is none that Sweeper can open."""
     try:
         url = sa.make_url(text)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise StoreError(f"store {text!r}: not a database URL; legal: sqlite:///PATH") from None
-    if url.get_backend_name() != "sqlite":
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise StoreError(
-            f"store {shown(url)}: {url.get_backend_name()} is not yet in this version; legal: sqlite:///PATH"
+            f"store {shown(url)}: {url.drivername} is not yet in this version; legal: sqlite:///PATH"
         )
+    if url.host or url.query:
+        raise StoreError(f"store {shown(url)}: a host or options mean nothing here; legal: sqlite:///PATH")
     return url
 
 
@@ -39,8 +44,15 @@ def shown(url: sa.URL) -> str:
 
 
 def exists(url: sa.URL) -> bool:
-    """Whether there is a database at `url` to be read."""
-    return not url.database or url.database == ":memory:" or Path(url.database).exists()
+    """Whether there is a database at `url` to be read: a file with something in it."""
+    if not url.database or url.database == ":memory:":
+        return True
+    try:
+        return Path(url.database).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"store {shown(url)}: {error.strerror}") from None
 
 
 def connect(url: sa.URL) -> sa.Engine:
@@ -65,16 +77,16 @@ def connect(url: sa.URL) -> sa.Engine:
 
 
 def ensure_schema(engine: sa.Engine) -> None:
-    """Create the tables in an empty database; refuse one whose schema this version doesn't know."""
+    """Create the tables in an empty database; refuse one whose schema this version doesn't know.
+
+    Two processes may come at the same moment: whoever holds the write lock looks again before it creates, and
+    creates all or nothing.
+    """
     with translated(engine.url):
-        tables = sa.inspect(engine).get_table_names()
-        if not tables:
-            _create(engine)
-            return
-        revision = None
-        if "alembic_version" in tables:
-            with engine.connect() as connection:
-                revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        revision = _read_revision(engine)
+        if revision == EMPTY:
+            _create_once(engine)
+            revision = _read_revision(engine)
     if revision != HEAD:
         raise StoreError(
             f"store {shown(engine.url)}: its schema is {revision or 'not one of Sweeper'}, but this version "
@@ -82,15 +94,42 @@ def ensure_schema(engine: sa.Engine) -> None:
         )
 
 
-def _create(engine: sa.Engine) -> None:
+def _read_revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def _create_once(engine: sa.Engine) -> None:
+    """Create the tables unless someone else just did, all of them or none."""
+    # pysqlite would commit before each CREATE; in autocommit mode the transaction is ours alone.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            if _revision(connection) == EMPTY:
+                _create(connection)
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+        connection.exec_driver_sql("COMMIT")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The schema's revision: EMPTY without any table, None where the tables are not Sweeper's."""
+    tables = sa.inspect(connection).get_table_names()
+    if "alembic_version" in tables:
+        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return revision
+    return None if tables else EMPTY
+
+
+def _create(connection: sa.Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def empty() -> sa.Engine:
@@ -102,9 +141,17 @@ def empty() -> sa.Engine:
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
-    """Turns the database's errors into StoreError, one line that names the store."""
+    """Turns the database's errors into StoreError, one line that names the store.
+
+    StoreAwayError where the same may succeed later: the database is locked, or its connection was lost.
+    """
     try:
         yield
+    except exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        is_away = error.connection_invalidated or "locked" in reason or "busy" in reason
+        kind = StoreAwayError if is_away else StoreError
+        raise kind(f"store {shown(url)}: {reason}") from error
     except exc.DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise StoreError(f"store {shown(url)}: {reason}") from error

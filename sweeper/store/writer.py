@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Protocol
 
-from sweeper.errors import SweeperError
+from sweeper.errors import StoreAwayError, SweeperError
 from sweeper.store.commit import Committer
 from sweeper.store.writes import Write
 
@@ -19,6 +19,10 @@ QUEUE_LIMIT = 10_000
 
 BATCH_LIMIT = 1_000
 """Writes in one transaction: it has to end well within the lease."""
+
+
+RETRY_S = 0.5
+"""How long to wait before a commit is tried again on a database that is away."""
 
 
 class Writer(Protocol):
@@ -69,7 +73,7 @@ class WriterThread:
     """Commits in a thread of its own, which also prolongs the lease while there is nothing to write."""
 
     def __init__(self, committer: Committer, queue_limit: int = QUEUE_LIMIT) -> None:
-        self._committer = committer
+        self.committer = committer
         self._queue_limit = queue_limit
         self._waiting: deque[Write] = deque()
         self._done: list[Write] = []
@@ -110,7 +114,7 @@ class WriterThread:
         try:
             while self._commit_next():
                 pass
-            self._committer.release()
+            self.committer.release()
         except SweeperError as error:
             self._fail(error)
         except BaseException as error:  # a bug: the coordinator must hear of it, not wait for ever
@@ -123,9 +127,27 @@ class WriterThread:
             self._error = error
             self._changed.notify_all()
 
+    def _commit(self, batch: list[Write]) -> None:
+        """Commit, again and again while the database is away; once closing, for one lease at most.
+
+        Nothing is lost meanwhile: what workers report waits in the queue, in order. The lease may run out,
+        but stays ours as long as nobody takes it.
+        """
+        closing_since: float | None = None
+        while True:
+            try:
+                return self.committer.commit(batch)
+            except StoreAwayError:
+                if self._closing:
+                    closing_since = closing_since or time.monotonic()
+                    if time.monotonic() - closing_since > self.committer.lease.duration_s:
+                        raise
+            with self._changed:
+                self._changed.wait(RETRY_S)
+
     def _commit_next(self) -> bool:
         """Commit what has gathered; False once closed and empty."""
-        renew_at = time.monotonic() + self._committer.lease.duration_s / 3
+        renew_at = time.monotonic() + self.committer.lease.duration_s / 3
         with self._changed:
             while not self._waiting and not self._closing:
                 if not self._changed.wait(renew_at - time.monotonic()):
@@ -133,7 +155,7 @@ class WriterThread:
             batch = list(itertools.islice(self._waiting, BATCH_LIMIT))
             if not batch and self._closing:
                 return False
-        self._committer.commit(batch)
+        self._commit(batch)
         with self._changed:
             for _ in batch:
                 self._waiting.popleft()

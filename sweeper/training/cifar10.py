@@ -34,11 +34,15 @@ def cache_directory() -> Path:
 
 
 def find(directory: Path) -> Path | None:
-    """The directory of `.bin` files or the archive under `directory`, or None where there is neither."""
-    for candidate in (directory / DIRECTORY, directory / ARCHIVE):
-        if candidate.exists():
-            return candidate
-    return None
+    """The directory of `.bin` files or the archive under `directory`, or None where there is neither.
+
+    Raises DataError where nobody can tell.
+    """
+    try:
+        candidates = [path for path in (directory / DIRECTORY, directory / ARCHIVE) if path.exists()]
+    except OSError as error:
+        raise DataError(f"{directory}: can't be read: {error.strerror}") from None
+    return candidates[0] if candidates else None
 
 
 def read(source: Path) -> tuple[Rows, Rows]:

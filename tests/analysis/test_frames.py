@@ -170,3 +170,26 @@ def test_every_attempt_is_there_with_its_end(filled: Store) -> None:
     assert list(adam["attempt"]) == [1, 2]
     assert list(adam["why"]) == ["its process died", "complete"]
     assert list(adam["strike"]) == [True, False]
+
+
+def test_an_epoch_that_the_latest_attempt_has_not_reached_again_does_not_count(
+    store: Store, make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
+) -> None:
+    committer = store.create_sweep("s", {}, "", {}, 30)
+    trial = make_trial()
+
+    def recorded(attempt: int, *records: EpochRecord) -> EpochsRecorded:
+        return EpochsRecorded(trial.key, attempt, records, setup_s=0.1, train_s=1.0, eval_s=0.5)
+
+    committer.commit(
+        [
+            TrialPlanned(trial, NOW),
+            AttemptStarted(trial.key, 1, WORKER, 1, NOW),
+            recorded(1, make_record(1), make_record(2)),
+            AttemptStarted(trial.key, 2, WORKER, 1, NOW),
+            recorded(2, make_record(1)),
+        ]
+    )
+    assert list(frames.epochs(store, "s")["epoch"]) == [1]
+    committer.commit([AttemptStarted(trial.key, 3, WORKER, 2, NOW)])  # as from a checkpoint
+    assert list(frames.epochs(store, "s")["epoch"]) == [1]

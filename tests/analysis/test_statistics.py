@@ -88,6 +88,23 @@ def test_pruned_and_failed_trials_are_counted_but_have_no_score() -> None:
     assert row["best"] == 1.0
 
 
+def test_a_diverged_trial_scores_as_chance_whatever_its_accuracy() -> None:
+    lucky = {"val_accuracy": 0.14, "state": "diverged", "params.lr": 1e4}
+    row = analysis.summary(trials(UNTUNED, lucky), objective="val_accuracy").iloc[0]
+    assert row["best"] == 0.1
+    tied = trials(UNTUNED, lucky, {"val_accuracy": 0.05, "params.lr": 0.1})
+    assert analysis.summary(tied, objective="val_accuracy")["params.lr"].item() == 0.1
+
+
+def test_an_optimizer_without_trials_has_its_row_and_an_empty_sweep_its_columns() -> None:
+    frame = trials(UNTUNED, {})
+    summary = analysis.summary(frame, optimizers=["sgd", "adam"])
+    assert list(summary["optimizer"]) == ["sgd", "adam"]
+    assert list(summary["complete"]) == [0, 2]
+    empty = analysis.summary(frame.iloc[:0])
+    assert list(empty.columns) == list(summary.columns)
+
+
 def test_optimizers_keep_the_frames_order_and_do_not_mix() -> None:
     frame = trials(
         {"optimizer": "sgd", "val_loss": 2.0},

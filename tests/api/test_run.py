@@ -227,6 +227,22 @@ def test_a_sweep_whose_workers_cannot_start_is_held_by_nobody(
     assert resume("tiny", store, workers="inline").info.state is SweepState.COMPLETE
 
 
+@pytest.mark.ray
+def test_a_sweep_for_which_no_worker_fits_does_not_use_up_its_name(
+    make_experiment: MakeExperiment, tiny: Experiment, store: Store
+) -> None:
+    with pytest.raises(ClusterError, match="the 64 CPU and 0 GPU"):
+        run(make_experiment("resources.cpus_per_trial=64"), store)
+    assert store.sweeps() == []
+
+
+@pytest.mark.parametrize("workers", [0, -1, "foo", 1.5])
+def test_a_number_of_workers_that_is_none_is_refused(workers: object, tiny: Experiment, store: Store) -> None:
+    with pytest.raises(UsageError, match="must be a whole number from 1 on, auto or inline"):
+        run(tiny, store, workers=workers)  # type: ignore[arg-type]
+    assert store.sweeps() == []
+
+
 def test_what_a_sweep_learns_is_shown_while_it_runs(tiny: Experiment, store: Store) -> None:
     shown: list[object] = []
 

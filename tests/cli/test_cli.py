@@ -173,6 +173,15 @@ def test_a_wrong_file_is_a_line_and_status_2(
         (["run", "quick.toml", "--set", "data.name=cifar10", "--data-dir", "."], 2, "holds neither"),
         (["run", "quick.toml", "--store", "sqlite:////no/such/dir/x.db"], 4, "unable to open database"),
         (["run", "quick.toml", "--store", "nonsense"], 4, "not a database URL"),
+        (["run", "quick.toml", "--store", "sqlite+aiosqlite:///x.db"], 4, "legal: sqlite:///PATH"),
+        (["list", "--store", "sqlite://host/x.db"], 4, "legal: sqlite:///PATH"),
+        (["list", "--store", "sqlite:///" + "x" * 300], 4, "File name too long"),
+        (["run", "quick.toml", "--address", "127.0.0.1:1"], 4, "127.0.0.1:1 can't be joined"),
+        (["run", "quick.toml", "--set", "resources.lease_s=1e11"], 2, "from 1 to 86,400"),
+        (["run", "quick.toml", "--set", "experiment.seed=" + "9" * 5000], 2, "experiment.seed"),
+        (["run", "quick.toml", "--set", "experiment.seed=0x" + "f" * 5000], 2, "experiment.seed"),
+        (["run", "quick.toml", "--set", "space.batch_size=" + "[" * 3000], 2, "space.batch_size"),
+        (["data", "info", "--data-dir", "x" * 300], 2, "File name too long"),
         (["resume", "nobody"], 3, "no sweep is called 'nobody'"),
         (["status", "nobody"], 3, "no sweep is called 'nobody'"),
         (["show", "nobody", "adam", "0"], 3, "no sweep is called 'nobody'"),
@@ -180,7 +189,7 @@ def test_a_wrong_file_is_a_line_and_status_2(
         (["data", "fetch", "mnist"], 2, "must be one of cifar10"),
         (["data", "info", "--data-dir", "."], 2, "neither cifar-10-batches-bin"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
 )
 def test_a_known_error_is_a_line_and_a_status(
     arguments: list[str], status: int, message: str, sweeper: Run

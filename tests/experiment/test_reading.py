@@ -187,7 +187,8 @@ def test_every_mistake_is_reported_at_once_with_key_value_and_what_is_legal() ->
         "legal: trials_per_optimizer, epochs, eval_every, max_seconds",
         "budget.eval_every = 1.5: must be a whole number from 1 to 1,000,000,000",
         'search.startup_trials = "third": must be "half", or a whole number from 0 to 1,000,000,000',
-        'resources.gpus_per_trial = -0.5: must be "auto", or a number from 0 on',
+        'resources.gpus_per_trial = -0.5: must be "auto", 0, a share of a GPU from 0.01 to 1, '
+        "or a whole number of them",
         "space.batch_size = [64, 0]: each value of the list must be a whole number from 1 to 1,000,000,000, "
         "and there must be at least one",
         f"space.lr: unknown key; legal: {shared}",

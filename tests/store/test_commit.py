@@ -147,6 +147,17 @@ def test_a_lost_attempt_queues_its_trial_again_and_counts_its_strike(
     assert len(rows(store, epochs)) == 1, "what the lost attempt recorded is kept"
 
 
+def test_an_attempt_that_its_coordinator_left_open_is_closed_by_the_next(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    committer.commit([started(trial.key, attempt=2)])
+    first, second = rows(store, attempts)
+    assert (first["why"], first["ended_at"], first["strike"]) == ("its coordinator died", NOW, False)
+    assert second["ended_at"] is None
+
+
 def test_an_interruption_is_no_strike(
     store: Store, committer: Committer, make_trial: Callable[..., Trial]
 ) -> None:

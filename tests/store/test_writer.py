@@ -1,14 +1,17 @@
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from sweeper.errors import FencedError, SweeperError
+from sweeper.errors import FencedError, StoreAwayError, SweeperError
 from sweeper.records import SweepState, Trial
-from sweeper.store import Committer, InlineWriter, Store, TrialPlanned, Write, Writer, WriterThread
+from sweeper.store import Committer, InlineWriter, Store, TrialPlanned, Write, Writer, WriterThread, engine
+from sweeper.store import writer as writer_module
 from sweeper.store.lease import Lease
 from sweeper.store.schema import sweeps
 
@@ -151,3 +154,41 @@ def test_an_idle_writer_prolongs_its_lease(store: Store) -> None:
     assert expires() > before
     assert store.sweep("s").state is SweepState.RUNNING
     writer.close()
+
+
+def test_a_database_that_is_away_for_longer_than_it_can_be_waited_for_loses_nothing(
+    tmp_path: Path, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.05)
+    path = tmp_path / "away.db"
+    store = Store.open(f"sqlite:///{path}", create=True)
+    writer = WriterThread(store.create_sweep("s", {}, "", {}, lease_s=0.5))
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    writes = [plan(make_trial, number) for number in range(5)]
+    for write in writes:
+        writer.put(write)
+    assert writer.acknowledged(1.0) == [], "ten times as long as SQLite waits, and past the lease"
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert until_acknowledged(writer, 5) == writes
+    writer.close()
+    assert len(store.trials("s")) == 5
+    store.close()
+
+
+def test_a_database_that_stays_away_ends_a_closing_writer_after_one_lease(
+    tmp_path: Path, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
+    path = tmp_path / "away.db"
+    store = Store.open(f"sqlite:///{path}", create=True)
+    writer = WriterThread(store.create_sweep("s", {}, "", {}, lease_s=0.5))
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    writer.put(plan(make_trial, 0))
+    with pytest.raises(StoreAwayError, match="database is locked"):
+        writer.close()
+    blocker.close()
+    store.close()

@@ -12,7 +12,7 @@ from sweeper.records import Trial
 from sweeper.training.data import Dataset
 from sweeper.workers import Advanced, Lost, Slot, Workers
 from sweeper.workers.inline import InlineWorkers
-from sweeper.workers.ray import RayWorkers, cluster
+from sweeper.workers.ray import Placement, RayWorkers, cluster
 from sweeper.workers.simulated import SimulatedWorkers
 
 MakeTrial = Callable[..., Trial]
@@ -30,7 +30,7 @@ def experiment() -> Experiment:
 def ray_workers(experiment: Experiment) -> Iterator[Workers]:
     """One pair of Ray workers for all tests: starting them is what takes time."""
     with cluster(None, n_cpus=2, image_bytes=2**20):
-        made = RayWorkers(experiment, brightness_images(), sweep="s", token=1, n_workers=2)
+        made = RayWorkers(experiment, brightness_images(), sweep="s", token=1, placement=Placement(1, 0, 2))
         yield made
         made.close()
 

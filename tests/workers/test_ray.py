@@ -14,13 +14,15 @@ from sweeper.records import Trial
 from sweeper.training.data import Dataset
 from sweeper.workers import Advanced, Lost
 from sweeper.workers.inline import InlineWorkers
-from sweeper.workers.ray import RayWorkers, capacity, cluster, gpu_share
+from sweeper.workers.ray import Placement, RayWorkers, capacity, cluster, gpu_share, place
 
 pytestmark = pytest.mark.ray
 
 MakeTrial = Callable[..., Trial]
 MakeExperiment = Callable[..., Experiment]
 Events = list[Advanced | Lost]
+
+TWO = Placement(cpus=1, gpus=0, n_workers=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +38,7 @@ def experiment(make_experiment: MakeExperiment) -> Experiment:
 
 @pytest.fixture
 def workers(experiment: Experiment, images: Dataset) -> Iterator[RayWorkers]:
-    made = RayWorkers(experiment, images, sweep="s", token=4, n_workers=2)
+    made = RayWorkers(experiment, images, sweep="s", token=4, placement=TWO)
     until(made, lambda: len(made.slots()) == 2)
     yield made
     made.close()
@@ -159,7 +161,7 @@ def test_actors_are_named_after_sweep_token_and_slot(workers: RayWorkers) -> Non
 
 
 def test_closed_workers_leave_no_process(experiment: Experiment, images: Dataset) -> None:
-    made = RayWorkers(experiment, images, sweep="gone", token=1, n_workers=1)
+    made = RayWorkers(experiment, images, sweep="gone", token=1, placement=Placement(1, 0, 1))
     until(made, lambda: made.slots())
     made.close()
     deadline = time.monotonic() + 30
@@ -171,16 +173,24 @@ def test_closed_workers_leave_no_process(experiment: Experiment, images: Dataset
 def test_a_worker_that_cannot_start_ends_the_sweep_with_the_reason(
     experiment: Experiment,
 ) -> None:
-    made = RayWorkers(experiment, None, sweep="broken", token=1, n_workers=1)  # type: ignore[arg-type]
+    made = RayWorkers(experiment, None, sweep="broken", token=1, placement=Placement(1, 0, 1))  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match=r"Ray workers can't start: AttributeError: .*NoneType"):
         until(made, lambda: False)
     made.close()
 
 
-def test_a_worker_that_fits_on_no_node_is_refused(make_experiment: MakeExperiment, images: Dataset) -> None:
-    experiment = make_experiment("resources.cpus_per_trial=64")
+def test_a_worker_that_fits_on_no_node_is_refused(make_experiment: MakeExperiment) -> None:
+    resources = make_experiment("resources.cpus_per_trial=64").resources
     with pytest.raises(ClusterError, match="no node of the Ray cluster has the 64 CPU and 0 GPU"):
-        RayWorkers(experiment, images, sweep="s", token=1)
+        place(resources, "auto")
+
+
+def test_a_name_that_is_taken_is_one_clear_line(
+    workers: RayWorkers, experiment: Experiment, images: Dataset
+) -> None:
+    with pytest.raises(ClusterError, match=r"Ray worker sweeper/s/4/0: .*already") as caught:
+        RayWorkers(experiment, images, sweep="s", token=4, placement=TWO)
+    assert "\n" not in str(caught.value)
 
 
 def test_as_many_workers_fit_as_there_are_processors(experiment: Experiment) -> None:

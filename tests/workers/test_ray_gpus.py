@@ -14,7 +14,7 @@ import time
 import ray
 from conftest import TINY, brightness_images
 from sweeper import experiment as experiments
-from sweeper.workers.ray import RayWorkers, capacity, gpu_share
+from sweeper.workers.ray import RayWorkers, capacity, gpu_share, place
 
 ray.init(address="local", num_cpus=8, num_gpus=2, log_to_driver=False, include_dashboard=False)
 assert gpu_share("auto") == 1.0
@@ -23,7 +23,8 @@ assert capacity(cpus=1, gpus=0.5) == 4
 assert capacity(cpus=4, gpus=0.1) == 2, "processors are the limit"
 
 experiment = experiments.loads('[experiment]\\nname = "gpu"', TINY)
-workers = RayWorkers(experiment, brightness_images(), sweep="gpu", token=1)
+placement = place(experiment.resources, "auto")
+workers = RayWorkers(experiment, brightness_images(), sweep="gpu", token=1, placement=placement)
 deadline = time.monotonic() + 90
 while len(workers.slots()) < 2:
     assert time.monotonic() < deadline

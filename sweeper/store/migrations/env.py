@@ -4,6 +4,8 @@ from alembic import context
 
 from sweeper.store.schema import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()
+# The transaction is the caller's.
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False
+)
+context.run_migrations()

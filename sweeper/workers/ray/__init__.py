@@ -11,7 +11,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 from sweeper.workers.ray.connection import cluster
-from sweeper.workers.ray.placement import capacity, gpu_share
+from sweeper.workers.ray.placement import Placement, capacity, gpu_share, place
 from sweeper.workers.ray.pool import RayWorkers
 
-__all__ = ["RayWorkers", "capacity", "cluster", "gpu_share"]
+__all__ = ["Placement", "RayWorkers", "capacity", "cluster", "gpu_share", "place"]

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +14,11 @@ import ray
 from ray.exceptions import RayError
 
 from sweeper.errors import ClusterError
+from sweeper.workers.blame import first_line
 
 NAMESPACE = "sweeper"
+CONNECT_S = 5.0
+"""How long a cluster's head may take to answer."""
 
 _TOKEN = secrets.token_hex(32)
 """What a private cluster demands of its clients. Ray reads it once per process, so each has one."""
@@ -33,6 +37,8 @@ def cluster(
     ends with the connection. Gives the line that tells how to open Ray's dashboard, or None without
     `dashboard`. Raises ClusterError where Ray can't be reached or started.
     """
+    if address is not None:
+        _require_listener(address)
     environment: dict[str, str] = {}
     options: dict[str, Any] = {"address": address}
     if address is None:
@@ -51,22 +57,33 @@ def cluster(
                 namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
             )
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ClusterError(f"Ray {address or 'on this machine'}: can't be reached: {reason}") from error
+            what = f"the Ray cluster at {address} can't be joined" if address else "Ray can't be started"
+            raise ClusterError(f"{what}: {first_line(error).split(' To fix this')[0]}") from error
         try:
-            yield _way_in(context.dashboard_url, environment) if dashboard else None
+            yield _way_in(context.dashboard_url) if dashboard else None
         finally:
             ray.shutdown()
 
 
-def _way_in(url: str | None, environment: dict[str, str]) -> str:
-    token = environment.get("RAY_AUTH_TOKEN")
+def _require_listener(address: str) -> None:
+    """Raises ClusterError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return  # `auto`, or a form that Ray judges itself
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"the Ray cluster at {address} can't be joined: {first_line(error)}") from None
+
+
+def _way_in(url: str | None) -> str:
+    token = os.environ.get("RAY_AUTH_TOKEN")
     return f"Ray dashboard: http://{url}" + (f" (token {token})" if token else "")
 
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Sets variables that the user did not set, and undoes every change, Ray's own included."""
+    """Sets variables that the user did not set; takes them away again, and those that Ray added to them."""
     before = dict(os.environ)
     os.environ.update({key: value for key, value in values.items() if key not in before})
     try:

@@ -1,8 +1,34 @@
 """How many workers fit on the connected cluster, and what each gets."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import ray
+
+from sweeper.errors import ClusterError
+from sweeper.experiment.sections import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What each worker gets, and how many workers there shall be."""
+
+    cpus: int
+    gpus: float
+    n_workers: int
+
+
+def place(resources: Resources, n_workers: int | Literal["auto"]) -> Placement:
+    """The workers that `resources` asks for on the connected cluster; `auto` is as many as fit.
+
+    Raises ClusterError where not even one fits on any node.
+    """
+    cpus, gpus = resources.cpus_per_trial, gpu_share(resources.gpus_per_trial)
+    fitting = capacity(cpus, gpus)
+    if not fitting:
+        needs = f"{cpus} CPU and {gpus:g} GPU"
+        raise ClusterError(f"no node of the Ray cluster has the {needs} that a worker needs")
+    return Placement(cpus, gpus, fitting if n_workers == "auto" else n_workers)
 
 
 def gpu_share(wanted: float | Literal["auto"]) -> float:

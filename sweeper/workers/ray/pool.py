@@ -8,7 +8,7 @@ reads them without a copy.
 import itertools
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError, RayTaskError
@@ -17,13 +17,13 @@ from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
 from sweeper.records import Trial, WorkerInfo
 from sweeper.training.data import Dataset
-from sweeper.workers.blame import blame
+from sweeper.workers.blame import blame, first_line
 from sweeper.workers.protocol import Advanced, Lost, Slot
 from sweeper.workers.ray.actor import Actor
-from sweeper.workers.ray.placement import capacity, gpu_share
+from sweeper.workers.ray.placement import Placement
 
 START_FAILURES = 3
-"""So many workers in a row that die before they are ready end the sweep."""
+"""So many workers in a row that die before they are ready end the sweep, if no other worker is left."""
 
 NODE_DEATH_S = 5.0
 """How long a node may take to be known as dead after its actors can't be reached."""
@@ -60,31 +60,32 @@ class RayWorkers:
         *,
         sweep: str,
         token: int,
-        n_workers: int | Literal["auto"] = "auto",
+        placement: Placement,
     ) -> None:
-        resources = experiment.resources
-        self._cpus = resources.cpus_per_trial
-        self._gpus = gpu_share(resources.gpus_per_trial)
-        fitting = capacity(self._cpus, self._gpus)
-        if not fitting:
-            needs = f"{self._cpus} CPU and {self._gpus:g} GPU"
-            raise ClusterError(f"no node of the Ray cluster has the {needs} that a worker needs")
+        self._placement = placement
         self._sweep = sweep
         self._token = token
         self._serials = itertools.count()
         self._start_failures = 0
         self._experiment = ray.put(experiment)
         self._dataset = ray.put(dataset)
-        self._workers = [self._spawn() for _ in range(fitting if n_workers == "auto" else n_workers)]
+        self._workers: list[_Worker] = []
+        for _ in range(placement.n_workers):
+            self._workers.append(self._spawn())
 
     def _spawn(self) -> _Worker:
         serial = next(self._serials)
         name = f"sweeper/{self._sweep}/{self._token}/{serial}"
         # num_cpus is what Ray schedules by; without it an actor is placed by one CPU and then runs on none.
         actor_class = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1)(Actor)
-        actor = actor_class.options(name=name, num_cpus=self._cpus, num_gpus=self._gpus).remote(
-            self._experiment, self._dataset, self._gpus > 0
-        )
+        cpus, gpus = self._placement.cpus, self._placement.gpus
+        try:
+            actor = actor_class.options(name=name, num_cpus=cpus, num_gpus=gpus).remote(
+                self._experiment, self._dataset, gpus > 0
+            )
+        except (RayError, ValueError) as error:  # ValueError: the name is taken, or no such share of a GPU
+            self.close()
+            raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
         return _Worker(serial, actor, actor.hello.options(name="start").remote())
 
     def slots(self) -> list[Slot]:
@@ -140,6 +141,10 @@ class RayWorkers:
         except RayTaskError as error:  # the trial raised; the process lives on
             worker.trial = None
             cause, strike = blame(error.cause), True
+            if slot is None or self._placement.gpus:
+                # A worker that can't even say hello is of no use, nor a GPU process after an error: CUDA may
+                # refuse everything from then on, and such a worker would fail trial after trial.
+                self._replace(worker, error)
         except RayError as error:
             cause, strike = self._replace(worker, error)
         else:
@@ -163,7 +168,7 @@ class RayWorkers:
         ray.kill(worker.actor)
         if worker.slot is None:
             self._start_failures += 1
-            if self._start_failures >= START_FAILURES:
+            if self._start_failures >= START_FAILURES and not any(w.slot for w in self._workers):
                 raise ClusterError(f"Ray workers can't start: {_last_line(error)}") from error
         node_lives = self._node_lives(worker, patient=isinstance(error, ActorUnavailableError))
         self._workers[self._workers.index(worker)] = self._spawn()
