@@ -5,6 +5,7 @@ commit runs is the next transaction, so a slow database makes transactions large
 """
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from typing import Protocol
 from sweeper.errors import StoreAwayError, SweeperError
 from sweeper.store.commit import Committer
 from sweeper.store.writes import Write
+
+logger = logging.getLogger("sweeper.store")
 
 QUEUE_LIMIT = 10_000
 """Writes that may wait; then the coordinator pauses."""
@@ -134,10 +137,14 @@ class WriterThread:
         but stays ours as long as nobody takes it.
         """
         closing_since: float | None = None
+        has_told = False
         while True:
             try:
                 return self.committer.commit(batch)
-            except StoreAwayError:
+            except StoreAwayError as error:
+                if not has_told:
+                    logger.warning("%s; trying again, nothing is lost meanwhile", error)
+                    has_told = True
                 if self._closing:
                     closing_since = closing_since or time.monotonic()
                     if time.monotonic() - closing_since > self.committer.lease.duration_s:

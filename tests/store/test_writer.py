@@ -157,7 +157,10 @@ def test_an_idle_writer_prolongs_its_lease(store: Store) -> None:
 
 
 def test_a_database_that_is_away_for_longer_than_it_can_be_waited_for_loses_nothing(
-    tmp_path: Path, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    make_trial: Callable[..., Trial],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
     monkeypatch.setattr(writer_module, "RETRY_S", 0.05)
@@ -175,6 +178,8 @@ def test_a_database_that_is_away_for_longer_than_it_can_be_waited_for_loses_noth
     assert until_acknowledged(writer, 5) == writes
     writer.close()
     assert len(store.trials("s")) == 5
+    (told,) = caplog.messages
+    assert "database is locked; trying again" in told
     store.close()
 
 
