@@ -1,7 +1,6 @@
-"""The names that an experiment file may use for data sets and models, with their facts.
+"""The data sets that an experiment file may name, with their facts.
 
-Names and numbers only: `training` builds what they stand for. The names of schedules, samplings and
-initializations are values of hyperparameters and stand in `space`.
+Names and numbers only: `training` reads what they stand for.
 """
 
 from dataclasses import dataclass
@@ -21,6 +20,3 @@ DATA_SETS = {
     "cifar100": DataSet(n_classes=100, n_train_pool=50_000, n_test_pool=10_000),
     "synthetic": DataSet(n_classes=10, n_train_pool=50_000, n_test_pool=10_000),
 }
-
-MODELS = ("linear", "mlp", "lenet", "cnn", "3c3d", "resnet8")
-INPUT_SIZES = (32, 16, 8)

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-OBJECTIVES = ("val_loss", "val_accuracy", "train_loss")
-LOSSES = ("cross_entropy", "hinge")
-
 
 def higher_is_better(objective: str) -> bool:
     """Whether a larger value of `objective` is the better one: True for accuracies."""

@@ -56,11 +56,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What a finished trial taught. `value` is its score, or None where it has none to learn from."""
+    """What a finished trial taught: its state and its score."""
 
     trial: Trial
     state: TrialState
-    value: float | None
+    score: float
 
 
 class ArmSearch:
@@ -109,7 +109,7 @@ class ArmSearch:
         if (told := self._optuna_numbers.pop(trial.key.number, None)) is None:
             return
         if result.state is TrialState.COMPLETE:
-            self._study.tell(told, result.value)
+            self._study.tell(told, result.score)
         else:
             # A study keeps a told trial as it is; one that carries its last value has to be added whole.
             self._study.tell(told, state=optuna.trial.TrialState.FAIL)
@@ -203,8 +203,8 @@ class ArmSearch:
         if len(told) <= HISTORY_BEST + HISTORY_LATEST:
             return told
         latest, earlier = told[-HISTORY_LATEST:], told[:-HISTORY_LATEST]
-        scored = [r for r in earlier if r.state is TrialState.COMPLETE and r.value is not None]
-        best = sorted(scored, key=lambda r: r.value or 0.0, reverse=higher)[:HISTORY_BEST]
+        complete = [r for r in earlier if r.state is TrialState.COMPLETE]
+        best = sorted(complete, key=lambda r: r.score, reverse=higher)[:HISTORY_BEST]
         numbers = {r.trial.key.number for r in best}
         return [r for r in earlier if r.trial.key.number in numbers] + latest
 
@@ -221,7 +221,7 @@ class ArmSearch:
         """A result as Optuna knows it: complete with a score, diverged as pruned at NaN, failed as failed."""
         outcome: dict[str, Any] = {"state": optuna.trial.TrialState.FAIL}
         if result.state is TrialState.COMPLETE:
-            outcome = {"value": result.value}
+            outcome = {"value": result.score}
         elif result.state is TrialState.DIVERGED:
             outcome = {"state": optuna.trial.TrialState.PRUNED, "intermediate_values": {1: math.nan}}
         return create_trial(params=dict(result.trial.proposal), distributions=self._distributions, **outcome)

@@ -8,6 +8,13 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_sweeps()
+    _create_trials()
+    _create_attempts()
+    _create_epochs()
+
+
+def _create_sweeps() -> None:
     op.create_table(
         "sweeps",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -41,6 +48,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sweeps")),
         sa.UniqueConstraint("name", name=op.f("uq_sweeps_name")),
     )
+
+
+def _create_trials() -> None:
     op.create_table(
         "trials",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -79,6 +89,9 @@ def upgrade() -> None:
             "sweep_id", "optimizer", "phase", "number", name=op.f("uq_trials_sweep_id_optimizer_phase_number")
         ),
     )
+
+
+def _create_attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("trial_id", sa.Integer(), nullable=False),
@@ -100,6 +113,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("trial_id", "attempt", name=op.f("pk_attempts")),
     )
+
+
+def _create_epochs() -> None:
     op.create_table(
         "epochs",
         sa.Column("trial_id", sa.Integer(), nullable=False),
