@@ -19,6 +19,8 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 Gradient = Callable[[Vector], Vector]
 State = dict[str, Any]
+"""What a rule keeps from step to step: arrays by the lecture's letters."""
+
 Rule = Callable[..., Vector]
 Rate = float | Vector
 
@@ -33,15 +35,17 @@ def sgd(w: Vector, gradient: Gradient, state: State, *, lr: Rate) -> Vector:
 
 def momentum(w: Vector, gradient: Gradient, state: State, *, lr: Rate, momentum: Rate = 0.9) -> Vector:
     """A velocity gathers past gradients; `momentum` is the lecture's rho."""
-    state["v"] = momentum * state.get("v", 0.0) + gradient(w)
-    return w - lr * state["v"]
+    v: Vector = momentum * state.get("v", 0.0) + gradient(w)
+    state["v"] = v
+    return w - lr * v
 
 
 def nesterov(w: Vector, gradient: Gradient, state: State, *, lr: Rate, momentum: Rate = 0.9) -> Vector:
     """The lecture's form: look ahead to where the velocity leads, take the gradient there, then correct."""
-    v = state.get("v", 0.0)
-    state["v"] = momentum * v - lr * gradient(w + momentum * v)
-    return w + state["v"]
+    v: Vector = state.get("v", np.zeros_like(w))
+    v = momentum * v - lr * gradient(w + momentum * v)
+    state["v"] = v
+    return w + v
 
 
 def nesterov_as_torch(
@@ -49,15 +53,17 @@ def nesterov_as_torch(
 ) -> Vector:
     """torch's form, whose weights are the lecture's w + rho v at constant lr, but not once lr changes."""
     g = gradient(w)
-    state["v"] = momentum * state.get("v", 0.0) + g
-    return w - lr * (g + momentum * state["v"])
+    v: Vector = momentum * state.get("v", 0.0) + g
+    state["v"] = v
+    return w - lr * (g + momentum * v)
 
 
 def adagrad(w: Vector, gradient: Gradient, state: State, *, lr: Rate, eps: float = EPS) -> Vector:
     """Steep directions damped, flat ones sped up; `s` only grows, so the steps die out."""
     g = gradient(w)
-    state["s"] = state.get("s", 0.0) + g * g
-    return w - lr * g / (np.sqrt(state["s"]) + eps)
+    s: Vector = state.get("s", 0.0) + g * g
+    state["s"] = s
+    return w - lr * g / (np.sqrt(s) + eps)
 
 
 def rmsprop(
@@ -65,8 +71,9 @@ def rmsprop(
 ) -> Vector:
     """AdaGrad that forgets."""
     g = gradient(w)
-    state["s"] = decay * state.get("s", 0.0) + (1 - decay) * g * g
-    return w - lr * g / (np.sqrt(state["s"]) + eps)
+    s: Vector = decay * state.get("s", 0.0) + (1 - decay) * g * g
+    state["s"] = s
+    return w - lr * g / (np.sqrt(s) + eps)
 
 
 def adam(
