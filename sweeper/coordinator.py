@@ -168,16 +168,27 @@ class Coordinator:
             self._workers.advance(slot, self._next_stop(run))
 
     def _next_stop(self, run: _Run) -> int:
-        """The epoch at which the trial reports next: about a second ahead, at least one epoch."""
+        """The epoch at which the trial reports next: about a second ahead, at least one epoch.
+
+        It may lie beyond the trial's end, which the worker knows: a rule may have a budget of its own.
+        """
         pace_s = (
             run.seconds / run.epoch if run.epoch else self._pace_s.get(run.trial.key.optimizer, STRETCH_S)
         )
         stretch = max(1, int(STRETCH_S / pace_s)) if pace_s > 0 else self._experiment.budget.epochs
-        return min(run.epoch + stretch, self._experiment.budget.epochs)
+        return run.epoch + stretch
 
     def _on_advanced(self, event: Advanced) -> None:
         run = self._running[event.slot]
         run.records += event.records
+        if event.records:
+            self._record(event, run)
+        if event.outcome is not None:
+            self._finish(event.slot, event.outcome)
+        else:
+            self._workers.advance(event.slot, self._next_stop(run))
+
+    def _record(self, event: Advanced, run: _Run) -> None:
         self._pace_s[event.key.optimizer] = run.seconds / run.epoch
         self._writer.put(
             EpochsRecorded(
@@ -190,12 +201,6 @@ class Coordinator:
             )
         )
         self._watcher.advanced(run.trial, event.records[-1])
-        if event.has_diverged:
-            self._finish(event.slot, TrialState.DIVERGED)
-        elif run.epoch >= self._experiment.budget.epochs:
-            self._finish(event.slot, TrialState.COMPLETE)
-        else:
-            self._workers.advance(event.slot, self._next_stop(run))
 
     def _finish(self, slot: Slot, state: TrialState) -> None:
         run = self._running.pop(slot)

@@ -69,6 +69,7 @@ class ArmSearch:
     def __init__(self, experiment: Experiment, arm: ArmSpace, known: Iterable[StoredTrial] = ()) -> None:
         self._experiment = experiment
         self._arm = arm
+        self._rule = arm.arm
         self._space = arm.space
         self._distributions = {
             space.proposal_name(name, dimension): _distribution(dimension)
@@ -123,19 +124,24 @@ class ArmSearch:
 
     def _untuned(self) -> Trial:
         """Trial 0: what a user of torch gets who changes nothing."""
-        arm = optimizers.ARMS[self._arm.name]
-        params: dict[str, Value] = {
-            **arm.default,
-            "batch_size": space.lower_middle(self._space["batch_size"]),
-            "weight_decay": arm.default.get("weight_decay", 0.0),
-            "schedule": "constant",
-            "sampling": "shuffle",
-        }
-        values = optimizers.search_values(arm, params, self._space)
+        params: dict[str, Value] = {**self._rule.default, **self._untuned_shared()}
+        values = optimizers.search_values(self._rule, params, self._space)
         proposal = space.encode(self._space, values) or {}
         if proposal:
             self._add_open(0, proposal)
         return self._trial(0, params, proposal, Origin.DEFAULT, independent=False)
+
+    def _untuned_shared(self) -> dict[str, Value]:
+        """What trial 0 has of the dimensions that arms share, as far as this one uses them."""
+        untuned: dict[str, Value] = {
+            "weight_decay": self._rule.default.get("weight_decay", 0.0),
+            "schedule": "constant",
+            "sampling": "shuffle",
+            "init": self._experiment.model.init,
+        }
+        if "batch_size" in self._space:
+            untuned["batch_size"] = space.lower_middle(self._space["batch_size"])
+        return {name: untuned[name] for name in space.SHARED if name in self._space}
 
     def _proposed(self, number: int) -> Trial:
         independent = self._experiment.search.sampler == "random" or number <= self._experiment.startup_trials
@@ -177,7 +183,7 @@ class ArmSearch:
 
     def _zeroed(self, number: int) -> dict[str, Any]:
         """The decay rate that this trial sets to 0, as a proposal; empty for most trials."""
-        name = optimizers.ARMS[self._arm.name].zeroed
+        name = self._rule.zeroed
         if name is None or number % optimizers.ZEROED_EVERY:
             return {}
         dimension = self._space[name]

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-_SPLIT, _SEARCH, _FINAL, _PROPOSAL, _WEIGHTS, _ORDER = range(6)
+_SPLIT, _SEARCH, _FINAL, _PROPOSAL, _WEIGHTS, _ORDER, _AUGMENTATION, _DRAWS, _SUBSET = range(9)
 _UINT32 = 2**32
 
 
@@ -55,3 +55,13 @@ def weights(trial_seed: int) -> int:
 def data_order(trial_seed: int, epoch: int) -> int:
     """The seed of the permutation of the training images in `epoch`, which counts from 1."""
     return _derive(trial_seed, _ORDER, epoch)
+
+
+def draws(trial_seed: int) -> int:
+    """The seed of what a rule without a gradient draws: weights, or steps from them."""
+    return _derive(trial_seed, _DRAWS)
+
+
+def subset(trial_seed: int) -> int:
+    """The seed of the one subset of the training images that scores a trial's draws."""
+    return _derive(trial_seed, _SUBSET)

@@ -27,8 +27,10 @@ class Hyperparameter:
         """Whether `value` has the right type and lies in the domain."""
         if self.kind is str:
             return isinstance(value, str) and self.holds(value)
+        if isinstance(value, bool):
+            return self.kind is bool
         numbers = int if self.kind is int else (int, float)
-        return isinstance(value, numbers) and not isinstance(value, bool) and self.holds(value)
+        return isinstance(value, numbers) and self.holds(value)
 
 
 LARGEST = 1e100
@@ -59,6 +61,9 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "beta1": _rate(),
     "beta2": _rate(),
     "eps": _positive(),
+    "damping": _positive(),
+    "history": Hyperparameter(int, "a whole number from 1 to 1,000", lambda v: 1 <= v <= 1_000),
+    "step": _positive(),
     "weight_decay": Hyperparameter(float, "a number from 0 to 1e100", lambda v: 0 <= v <= LARGEST),
     "batch_size": Hyperparameter(int, "a whole number from 1 to 1,000,000,000", lambda v: 1 <= v <= 10**9),
     "schedule": _names(*SCHEDULES),
@@ -66,6 +71,9 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "init": _names(*INITS),
 }
 """Every hyperparameter by name, with its legal values."""
+
+OF_A_CLASS = Hyperparameter(bool, "a number from -1e100 to 1e100, true or false", lambda v: abs(v) <= LARGEST)
+"""Any other one, which only a class of torch.optim can have: torch knows better what is legal."""
 
 SHARED = ("batch_size", "weight_decay", "schedule", "sampling", "init")
 """What `[space]` may hold: dimensions that mean the same for every optimizer."""
@@ -119,7 +127,7 @@ def parse(name: str, raw: object) -> Dimension:
 
     Raises ValueError with what would be legal, where `raw` is none.
     """
-    domain = HYPERPARAMETERS[name]
+    domain = HYPERPARAMETERS.get(name, OF_A_CLASS)
     if isinstance(raw, dict):
         return _parse_range(domain, raw)
     if isinstance(raw, list):
@@ -143,8 +151,8 @@ def _parse_range(domain: Hyperparameter, raw: Mapping[str, Any]) -> Range:
         raise ValueError("a range is written { low, high, scale }, of which only scale may be left out")
     low, high, scale = raw["low"], raw["high"], raw.get("scale", "linear")
     for bound in (low, high):
-        if not domain.accepts(bound):
-            raise ValueError(f"low and high must each be {domain.legal}")
+        if isinstance(bound, bool) or not domain.accepts(bound):
+            raise ValueError(f"low and high must each be {domain.legal.removesuffix(', true or false')}")
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}")
     if low >= high:

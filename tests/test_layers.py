@@ -17,6 +17,7 @@ LAYERS = {
     "machine": 1,
     "scoring": 1,
     "catalog": 1,
+    "schedules": 1,
     "space": 1.5,  # writes of values in the words of `records`
     "optimizers": 1,
     "experiment": 2,
@@ -36,7 +37,14 @@ LAYERS = {
 VENDORS = {
     "optuna": ("search.py",),
     "ray": ("workers/ray/",),
-    "torch": ("training/", "optimizers/builders.py", "optimizers/loss_rules/", "workers/trainer.py", "lab/"),
+    "torch": (
+        "training/",
+        "optimizers/builders.py",
+        "optimizers/custom.py",
+        "optimizers/loss_rules/",
+        "workers/trainer.py",
+        "lab/",
+    ),
     "pandas": ("analysis/", "cli/tables.py", "cli/output.py"),
     "plotly": ("analysis/", "lab/"),
     "jinja2": ("lab/",),

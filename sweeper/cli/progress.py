@@ -38,8 +38,10 @@ class Tally:
 
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         """Count epochs."""
-        self._epochs_done += record.epoch - self._seen.get(trial.key, 0)
-        self._seen[trial.key] = record.epoch
+        # A rule with a budget of its own may pass the epochs that the bar counts.
+        epoch = min(record.epoch, self._experiment.budget.epochs)
+        self._epochs_done += epoch - self._seen.get(trial.key, 0)
+        self._seen[trial.key] = epoch
         if self._began is None:  # from here on workers are warm: their start says nothing of the pace
             self._began = (time.monotonic(), self._epochs_done)
 

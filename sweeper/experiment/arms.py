@@ -1,12 +1,14 @@
 """Reads `[space]` and `[optimizers]`: what each arm searches."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sweeper import optimizers, space
 from sweeper.experiment.model import ArmSpace
+from sweeper.experiment.sections import LARGEST
 from sweeper.experiment.wording import shown, suggestion
-from sweeper.space import Dimension, Fixed
+from sweeper.space import Dimension
 
 SHARED_DEFAULTS: Mapping[str, Any] = {
     "batch_size": [64, 128],
@@ -16,8 +18,8 @@ SHARED_DEFAULTS: Mapping[str, Any] = {
 }
 """`[space]` where the file says nothing. `init` is searched only where it stands there: `[model]` has it."""
 
-RUNS_NOW: Mapping[str, tuple[str, ...]] = {"schedule": ("constant",), "sampling": ("shuffle",), "init": ()}
-"""The names that this version can run, for the dimensions of which it can't run all."""
+_CLASS_ARM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+_KEYWORD = re.compile(r"[a-z_][a-z0-9_]{0,99}")
 
 
 def read_shared(table: Mapping[str, Any], problems: list[str]) -> dict[str, Dimension]:
@@ -32,19 +34,22 @@ def read_arms(
     problems: list[str],
     is_resolved: bool,
 ) -> tuple[ArmSpace, ...]:
-    """`[optimizers]` in the file's order; without any table, every arm with its default space.
+    """`[optimizers]` in the file's order; without any table, the lecture's six with their default spaces.
 
     `n_trials` is the number of trials per optimizer, by which default spaces grow; tables that are resolved
     get nothing from a default space.
     """
     arms = []
-    for name, table in (tables or {name: {} for name in optimizers.ARMS}).items():
+    for name, table in (tables or {name: {} for name in optimizers.LECTURE}).items():
         if not isinstance(table, dict):
             problems.append(f"optimizers.{name} = {shown(table)}: must be a table, [optimizers.{name}]")
+        elif "class" in table:
+            arms.append(_read_class(name, table, shared, problems))
         elif name not in optimizers.ARMS:
             known = list(optimizers.ARMS)
             problems.append(
-                f"optimizers.{name}: unknown optimizer{suggestion(name, known)}; legal: {', '.join(known)}"
+                f"optimizers.{name}: unknown optimizer{suggestion(name, known)}; legal: {', '.join(known)}, "
+                f'or any other name with class = "torch.optim.X"'
             )
         else:
             defaults = {} if is_resolved else optimizers.ARMS[name].default_space(n_trials)
@@ -67,10 +72,52 @@ def _read_arm(
             )
         elif given in table:
             defaults.pop(stands_for, None)
-    own = _read_dimensions(
-        f"optimizers.{name}", {**defaults, **table}, (*arm.keys(), *space.SHARED), problems
+    steps = _read_steps(name, table["steps"], problems) if arm.may_have_steps and "steps" in table else None
+    known = {key: raw for key, raw in table.items() if not (arm.may_have_steps and key == "steps")}
+    legal = (*arm.keys(), *arm.sees.shared, *(["steps"] if arm.may_have_steps else []))
+    own = _read_dimensions(f"optimizers.{name}", {**defaults, **known}, legal, problems)
+    return ArmSpace(name, own, _left(shared, own, arm.sees.shared), steps=steps)
+
+
+def _left(
+    shared: Mapping[str, Dimension], own: Mapping[str, Dimension], used: tuple[str, ...]
+) -> dict[str, Dimension]:
+    """The shared dimensions that an arm uses and has none of its own for."""
+    return {key: value for key, value in shared.items() if key in used and key not in own}
+
+
+def _read_steps(name: str, raw: object, problems: list[str]) -> int | None:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 1 <= raw <= LARGEST:
+        return raw
+    problems.append(
+        f"optimizers.{name}.steps = {shown(raw)}: must be a whole number from 1 to {LARGEST:,}: how many "
+        f"steps a trial takes, whatever they cost"
     )
-    return ArmSpace(name, own, {key: value for key, value in shared.items() if key not in own})
+    return None
+
+
+def _read_class(
+    name: str, table: Mapping[str, Any], shared: Mapping[str, Dimension], problems: list[str]
+) -> ArmSpace:
+    """An arm of any class of torch.optim: its keys are looked up there when the sweep starts."""
+    where = f"optimizers.{name}"
+    torch_class = table["class"]
+    if name in optimizers.ARMS:
+        problems.append(
+            f"{where}.class = {shown(torch_class)}: {name} is an arm already; give it another name"
+        )
+    elif not _CLASS_ARM_NAME.fullmatch(name):
+        problems.append(f"{where}: must be called by a letter and then letters, digits, - and _")
+    if not isinstance(torch_class, str):
+        problems.append(f'{where}.class = {shown(torch_class)}: must be a name such as "torch.optim.RAdam"')
+    own_table = {key: raw for key, raw in table.items() if key != "class"}
+    if "lr" not in own_table:
+        problems.append(
+            f"{where}.lr: missing; a class has no default space: give lr a value or {{ low, high, scale }}"
+        )
+    legal = tuple(key for key in own_table if _KEYWORD.fullmatch(key) and key != "effective_lr")
+    own = _read_dimensions(where, own_table, legal, problems)
+    return ArmSpace(name, own, _left(shared, own, space.SHARED), torch_class=str(torch_class))
 
 
 def _read_dimensions(
@@ -87,16 +134,4 @@ def _read_dimensions(
             dimensions[name] = space.parse(name, raw)
         except ValueError as error:
             problems.append(f"{where}.{name} = {shown(raw)}: {error}")
-            continue
-        if not _runs_now(name, dimensions[name]):
-            now = ", ".join(RUNS_NOW[name]) or "leave it out ([model] init has it)"
-            problems.append(
-                f"{where}.{name} = {shown(raw)}: not yet in this version of Sweeper; legal now: {now}"
-            )
     return dimensions
-
-
-def _runs_now(name: str, dimension: Dimension) -> bool:
-    if name not in RUNS_NOW:
-        return True
-    return isinstance(dimension, Fixed) and dimension.value in RUNS_NOW[name]

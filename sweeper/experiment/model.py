@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper import scoring
+from sweeper import optimizers, scoring
 from sweeper.experiment.sections import (
     Budget,
     Checkpoint,
@@ -22,16 +22,34 @@ from sweeper.space import Dimension, Space
 
 @dataclass(frozen=True, slots=True)
 class ArmSpace:
-    """One optimizer's search space: its `own` dimensions, and those `shared` with every other arm."""
+    """One optimizer's search space: its `own` dimensions, and those `shared` with every other arm.
+
+    `steps` is a budget of its own, in steps, whatever they cost. `torch_class` names the class of an arm that
+    is not in the registry.
+    """
 
     name: str
     own: Space
     shared: Space
+    steps: int | None = None
+    torch_class: str | None = None
 
     @property
     def space(self) -> dict[str, Dimension]:
         """All dimensions, the shared ones last."""
         return {**self.own, **self.shared}
+
+    @property
+    def arm(self) -> optimizers.Arm:
+        """The optimizer's entry in the registry, or one made of its class, which takes torch to look up."""
+        if self.torch_class is None:
+            return optimizers.ARMS[self.name]
+        return optimizers.custom.arm(self.name, self.torch_class, self.own)
+
+    def table(self) -> dict[str, Any]:
+        """The arm's own table of the experiment file."""
+        extra = {"class": self.torch_class, "steps": self.steps}
+        return {**{key: value for key, value in extra.items() if value is not None}, **_notation(self.own)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,7 @@ class Experiment:
         return {
             **sections,
             "space": _notation(self.space),
-            "optimizers": {arm.name: _notation(arm.own) for arm in self.arms},
+            "optimizers": {arm.name: arm.table() for arm in self.arms},
         }
 
 

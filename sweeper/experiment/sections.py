@@ -165,11 +165,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 """The file's tables in its order, but for `[space]` and `[optimizers]`."""
 
 RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
-    "data.name": ("cifar10", "synthetic"),
-    "data.augment": (False,),
-    "model.name": ("linear", "mlp", "lenet", "cnn"),
-    "model.input_size": (32,),
-    "loss.name": ("cross_entropy",),
     "budget.max_seconds": (0,),
     "search.mode": ("per_optimizer",),
     "search.sampler": ("tpe", "random"),

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from sweeper.errors import UsageError
+from sweeper.optimizers.arms import ARMS
+from sweeper.optimizers.loss_rules import BFGS, LBFGS, LocalSearch, Newton, RandomSearch
 
 ParamGroups = list[dict[str, Any]]
 
@@ -39,32 +41,70 @@ def _adam(
     return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps)
 
 
-_BUILDERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+def _adamw(
+    groups: ParamGroups, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+
+
+def _nadam(
+    groups: ParamGroups, lr: float = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    return torch.optim.NAdam(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+
+
+_BY_GRADIENT: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": _sgd,
     "momentum": _momentum,
     "nesterov": _nesterov,
     "adagrad": _adagrad,
     "rmsprop": _rmsprop,
     "adam": _adam,
+    "adamw": _adamw,
+    "nadam": _nadam,
+    "gd": _sgd,
+}
+_BY_LOSS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "lbfgs": LBFGS,
+    "newton": Newton,
+    "bfgs": BFGS,
+    "random_search": RandomSearch,
+    "local_search": LocalSearch,
 }
 
 
 def build(
-    name: str, params: Iterable[torch.nn.Parameter], *, weight_decay: float = 0.0, **hyperparameters: float
+    name: str,
+    params: Iterable[torch.nn.Parameter],
+    *,
+    weight_decay: float | None = None,
+    **hyperparameters: Any,
 ) -> torch.optim.Optimizer:
     """The optimizer `name` over `params`, with torch's defaults for what isn't given.
 
     `weight_decay` is 2λ of the L2 penalty λ Σ W²: it adds `weight_decay * w` to the gradient of weights, and
-    nothing to that of biases and other one-dimensional parameters.
+    nothing to that of biases and other one-dimensional parameters; adamw decouples it (default 0.01; 0 for
+    the others). Rules that look at the loss take none: there the penalty belongs into the loss. Raises
+    UsageError for an unknown name, and for a `weight_decay` that the rule can't take.
     """
-    if name not in _BUILDERS:
-        raise UsageError(f"optimizer {name!r} is unknown; legal: {', '.join(_BUILDERS)}")
+    if name in _BY_LOSS:
+        if weight_decay:
+            raise UsageError(f"{name} looks at the loss: add weight_decay / 2 times Σ W² to that")
+        return _BY_LOSS[name](list(params), **hyperparameters)
+    if name not in _BY_GRADIENT:
+        raise UsageError(f"optimizer {name!r} is unknown; legal: {', '.join(ARMS)}")
+    if weight_decay is None:
+        weight_decay = float(ARMS[name].default.get("weight_decay", 0.0))
+    return _BY_GRADIENT[name](decayed(params, weight_decay), **hyperparameters)
+
+
+def decayed(params: Iterable[torch.nn.Parameter], weight_decay: float) -> ParamGroups:
+    """`params` as groups for a torch optimizer: weights that decay, and the others, which don't."""
     parameters = list(params)
     weights = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
-    groups = [
+    return [
         {"params": members, "weight_decay": decay}
         for members, decay in ((weights, weight_decay), (others, 0.0))
         if members
     ]
-    return _BUILDERS[name](groups, **hyperparameters)

@@ -1,121 +1,162 @@
-"""Trains one trial, an epoch at a time.
+"""Trains one trial, an epoch's worth of its budget at a time.
 
 The numbers depend on the trial, the experiment and the images alone: every random draw has a generator of its
 own, seeded by the trial's seed and, for the data order, by the epoch.
 """
 
-import math
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from sweeper import optimizers, scoring, seeds, space
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Trial
-from sweeper.training import models
+from sweeper.optimizers.arm import Sees
+from sweeper.optimizers.loss_rules import LossRule
+from sweeper.records import EpochRecord, Trial, Value
+from sweeper.training import losses, models
 from sweeper.training.device import DeviceData, Images
+from sweeper.training.ledger import Ledger
+from sweeper.training.objective import ImagesObjective
+from sweeper.training.steps import GradientSteps, LossSteps, Steps
 
 EVALUATION_BATCH = 500
+SUBSET_SIZE = 1_000
+"""So many training images score every draw of a rule without a gradient."""
 
 
 class Training:
     """One trial being trained: call `next_epoch` until `is_finished`."""
 
     def __init__(self, trial: Trial, experiment: Experiment, data: DeviceData) -> None:
+        self._trial = trial
         self._experiment = experiment
         self._data = data
-        self._seed = trial.seed
-        self._batch_size = int(trial.params["batch_size"])
+        self._space = experiment.arm(trial.key.optimizer)
+        self._arm = self._space.arm
+        self._loss = losses.LOSSES[experiment.loss.name]
         self._network = models.build(
             experiment.model,
             data.n_classes,
             init=str(trial.params.get("init", experiment.model.init)),
             generator=torch.Generator().manual_seed(seeds.weights(trial.seed)),
         )
-        has_images = any(isinstance(layer, nn.Conv2d) for layer in self._network)
+        has_images = any(isinstance(layer, nn.Conv2d) for layer in self._network.modules())
         self._memory_format = torch.channels_last if has_images else torch.contiguous_format
         self._network.to(device=data.device, memory_format=self._memory_format)  # type: ignore[call-overload]
-        rule = {key: float(v) for key, v in trial.params.items() if key not in space.TRAINING}
-        self._optimizer = optimizers.build(trial.key.optimizer, self._network.parameters(), **rule)
-        self._starting_loss: float | None = None
-        self._epoch = self._samples = self._steps = 0
+        self._ledger = Ledger(len(data.train), experiment.budget.epochs, self._space.steps)
+        self._steps = self._make_steps()
+        self._epoch = 0
         self.has_diverged = False
 
     @property
     def epochs_done(self) -> int:
-        """How many epochs are trained."""
+        """The last epoch that was recorded."""
         return self._epoch
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is nothing left to train: every epoch is done, or the trial diverged."""
-        return self.has_diverged or self._epoch >= self._experiment.budget.epochs
+        """Whether there is nothing left to train: the budget is spent, or the trial converged or diverged."""
+        return self.has_diverged or not self._steps.can_step()
 
-    def next_epoch(self) -> EpochRecord:
-        """Train on every training image once, validate where it is due, and tell what came of it."""
-        self._epoch += 1
+    def next_epoch(self) -> EpochRecord | None:
+        """Train to the end of the step that completes an epoch's worth, and tell what came of it.
+
+        A step that costs several epochs gives one record. None where the rule turned out to have converged.
+        """
         started = time.perf_counter()
-        train_loss = self._train()
+        before = self._ledger.samples
+        self._network.train()
+        while self._ledger.epochs <= self._epoch and self._steps.can_step():
+            self._steps.step()
+        if self._ledger.samples == before:
+            return None
+        # The budget may end within an epoch: its last part is a record too.
+        self._epoch = max(self._ledger.epochs, self._epoch + 1)
+        train_loss = self._steps.report_loss()
         trained = time.perf_counter()
         if self._experiment.objective == "train_loss":
             part = min(len(self._data.train), len(self._data.val))
             train_loss, _ = self._evaluate(self._data.train, part)
         val_loss, val_accuracy = self._validate()
         evaluated = time.perf_counter()
-        assert self._starting_loss is not None
-        self.has_diverged = scoring.has_diverged((train_loss, val_loss), self._starting_loss)
+        self.has_diverged = scoring.has_diverged((train_loss, val_loss), self._steps.starting_loss)
         return EpochRecord(
             epoch=self._epoch,
-            samples=self._samples,
-            steps=self._steps,
-            grad_evals=self._steps,
+            samples=self._ledger.samples,
+            steps=self._ledger.steps,
+            grad_evals=self._ledger.grad_evals,
             train_loss=train_loss,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            lr=float(self._optimizer.param_groups[0]["lr"]),
+            lr=self._steps.lr,
             train_s=trained - started,
             eval_s=evaluated - trained,
             recorded_at=datetime.now(UTC),
         )
 
-    def _train(self) -> float:
-        """One pass over the training images; the mean of the losses seen on the way."""
-        data = self._data
-        self._network.train()
-        total = torch.zeros((), dtype=torch.float64, device=data.device)
-        for index in torch.tensor_split(self._data_order(), self._steps_per_epoch):
-            pixels, labels = data.batch(data.train, index, self._memory_format)
-            loss = F.cross_entropy(self._network(pixels), labels)
-            if self._starting_loss is None:
-                self._starting_loss = loss.item()
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-            total += loss.detach() * len(index)  # stays on the device: .item() would wait for it each step
-            self._samples += len(index)
-            self._steps += 1
-        return float(total) / len(data.train)
+    def _make_steps(self) -> Steps:
+        params = self._trial.params
+        rule: dict[str, Any] = {
+            key: _rule_value(key, v) for key, v in params.items() if key not in space.TRAINING
+        }
+        weight_decay = float(rule.pop("weight_decay", 0.0))
+        if self._arm.sees.asks_for_the_loss:
+            return self._make_loss_steps(rule, weight_decay)
+        if self._space.torch_class is not None:
+            optimizer = optimizers.custom.build(
+                self._space.torch_class, self._network.parameters(), weight_decay=weight_decay, **rule
+            )
+        else:
+            optimizer = optimizers.build(
+                self._arm.name, self._network.parameters(), weight_decay=weight_decay, **rule
+            )
+        n_train = len(self._data.train)
+        return GradientSteps(
+            self._network,
+            optimizer,
+            self._loss,
+            self._data,
+            self._ledger,
+            batch_size=n_train if self._arm.sees is Sees.ALL else int(params["batch_size"]),
+            sampling=str(params.get("sampling", "shuffle")),
+            schedule=str(params.get("schedule", "constant")),
+            augment=self._experiment.data.augment,
+            seed=self._trial.seed,
+            memory_format=self._memory_format,
+        )
 
-    @property
-    def _steps_per_epoch(self) -> int:
-        """Batches of nearly equal size, none above the batch size.
+    def _make_loss_steps(self, rule: dict[str, Any], weight_decay: float) -> LossSteps:
+        images = self._data.train
+        if self._arm.sees is Sees.SUBSET:
+            images = self._subset()
+            rule["generator"] = torch.Generator().manual_seed(seeds.draws(self._trial.seed))
+        optimizer = optimizers.build(self._arm.name, self._network.parameters(), **rule)
+        assert isinstance(optimizer, LossRule)
+        objective = ImagesObjective(
+            self._network,
+            self._data,
+            images,
+            self._loss,
+            weight_decay=weight_decay,
+            memory_format=self._memory_format,
+            ledger=self._ledger,
+        )
+        return LossSteps(optimizer, self._arm, objective, self._ledger)
 
-        Cut off at the batch size instead, 5,000 images would end each epoch with a step on 8 of them, whose
-        noise, just before the validation, costs sgd ten points of accuracy (docs/architecture.md).
-        """
-        return math.ceil(len(self._data.train) / self._batch_size)
-
-    def _data_order(self) -> torch.Tensor:
-        """This epoch's permutation of the training images: the same for every batch size and optimizer."""
-        generator = torch.Generator().manual_seed(seeds.data_order(self._seed, self._epoch))
-        return torch.randperm(len(self._data.train), generator=generator).to(self._data.device)
+    def _subset(self) -> Images:
+        """The training images that score every draw, drawn by the trial's seed."""
+        generator = torch.Generator().manual_seed(seeds.subset(self._trial.seed))
+        n_train = len(self._data.train)
+        chosen = torch.randperm(n_train, generator=generator)[:SUBSET_SIZE].to(self._data.device)
+        return Images(self._data.train.pixels[chosen], self._data.train.labels[chosen])
 
     def _validate(self) -> tuple[float | None, float | None]:
-        budget = self._experiment.budget
-        if self._epoch % budget.eval_every and self._epoch != budget.epochs:
+        """After every `eval_every` epochs and the last one; always where a rule may converge unforeseen."""
+        is_due = self._epoch % self._experiment.budget.eval_every == 0
+        if not (is_due or self._arm.sees.asks_for_the_loss or not self._steps.can_step()):
             return None, None
         return self._evaluate(self._data.val, len(self._data.val))
 
@@ -129,6 +170,12 @@ class Training:
                 part = slice(start, min(start + EVALUATION_BATCH, n_images))
                 pixels, labels = self._data.batch(images, part, self._memory_format)
                 scores = self._network(pixels)
-                loss += F.cross_entropy(scores, labels, reduction="sum")
+                loss += self._loss(scores, labels, reduction="sum")
                 hits += (scores.argmax(dim=1) == labels).sum()
         return float(loss) / n_images, int(hits) / n_images
+
+
+def _rule_value(name: str, value: Value) -> Value:
+    """A hyperparameter as the rule's constructor takes it: 1 is 1.0 where a real number is meant."""
+    known = space.HYPERPARAMETERS.get(name)
+    return float(value) if known is not None and known.kind is float else value

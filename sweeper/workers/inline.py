@@ -55,9 +55,7 @@ class InlineWorkers:
             self.discard(self._slot)
             return [Lost(self._slot, trial.key, attempt, blame(error), strike=True)]
         self._until = None
-        return [
-            Advanced(self._slot, trial.key, attempt, stretch.records, stretch.has_diverged, stretch.setup_s)
-        ]
+        return [Advanced(self._slot, trial.key, attempt, stretch.records, stretch.outcome, stretch.setup_s)]
 
     def close(self) -> None:
         """Nothing to stop."""

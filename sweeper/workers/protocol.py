@@ -6,7 +6,7 @@ Inline, simulated and Ray workers keep the same contract; one test suite runs on
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweeper.records import EpochRecord, Trial, TrialKey, WorkerInfo
+from sweeper.records import EpochRecord, Trial, TrialKey, TrialState, WorkerInfo
 
 Slot = WorkerInfo
 """One worker, which trains one trial at a time."""
@@ -14,16 +14,18 @@ Slot = WorkerInfo
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A worker trained its trial as far as it was asked to, or until the trial diverged.
+    """A worker trained its trial as far as it was asked to, or to the trial's end.
 
-    `records` are the epochs since the last report, at least one. `setup_s` is what building the network took.
+    `records` are the epochs since the last report, at least one, unless the trial turned out to be over.
+    `outcome` is COMPLETE or DIVERGED where the trial has ended, else None. `setup_s` is what building the
+    network took.
     """
 
     slot: Slot
     key: TrialKey
     attempt: int
     records: tuple[EpochRecord, ...]
-    has_diverged: bool
+    outcome: TrialState | None
     setup_s: float
 
 
@@ -54,7 +56,7 @@ class Workers(Protocol):
         ...
 
     def advance(self, slot: Slot, until_epoch: int) -> None:
-        """Ask for the slot's trial to be trained up to and including `until_epoch`."""
+        """Ask for the slot's trial to be trained up to and including `until_epoch`, or to its end."""
         ...
 
     def discard(self, slot: Slot) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Trial, WorkerInfo
+from sweeper.records import EpochRecord, Trial, TrialState, WorkerInfo
 from sweeper.workers.protocol import Advanced, Lost, Slot
 
 Curve = Callable[[Trial, int], float]
@@ -14,7 +14,7 @@ Curve = Callable[[Trial, int], float]
 
 def bowl(trial: Trial, epoch: int) -> float:
     """A loss that falls with the epochs, least where the learning rate is 0.01; infinite from 0.5 on."""
-    lr = float(trial.params["lr"])
+    lr = float(trial.params.get("lr", 1.0))
     return math.inf if lr >= 0.5 else 0.5 + abs(math.log10(lr) + 2) / 4 + 1 / (epoch + 1)
 
 
@@ -59,17 +59,20 @@ class SimulatedWorkers:
     def _advanced(self, slot: Slot, until: int) -> Advanced:
         trial, attempt = self._work[slot]
         records = []
-        has_diverged = False
-        while self._epoch[slot] < until and not has_diverged:
+        outcome = None
+        while self._epoch[slot] < until and outcome is None:
             self._epoch[slot] += 1
             records.append(self._record(trial, self._epoch[slot]))
-            has_diverged = not math.isfinite(records[-1].train_loss)
-        return Advanced(slot, trial.key, attempt, tuple(records), has_diverged, setup_s=0.0)
+            if not math.isfinite(records[-1].train_loss):
+                outcome = TrialState.DIVERGED
+            elif self._epoch[slot] >= self._experiment.budget.epochs:
+                outcome = TrialState.COMPLETE
+        return Advanced(slot, trial.key, attempt, tuple(records), outcome, setup_s=0.0)
 
     def _record(self, trial: Trial, epoch: int) -> EpochRecord:
         loss = self._curve(trial, epoch)
         samples = epoch * self._experiment.data.train_size
-        steps = math.ceil(samples / float(trial.params["batch_size"]))
+        steps = math.ceil(samples / float(trial.params.get("batch_size", samples)))
         return EpochRecord(
             epoch=epoch,
             samples=samples,
@@ -78,7 +81,7 @@ class SimulatedWorkers:
             train_loss=loss,
             val_loss=loss,
             val_accuracy=math.exp(-loss),
-            lr=float(trial.params["lr"]),
+            lr=float(trial.params.get("lr", 1.0)),
             train_s=1e-3,
             eval_s=1e-4,
             recorded_at=datetime.now(UTC),

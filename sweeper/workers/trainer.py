@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Trial
+from sweeper.records import EpochRecord, Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -14,10 +14,10 @@ from sweeper.training.loop import Training
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What came of one call: the epochs trained, whether the trial diverged, and its setup time."""
+    """What came of one call: the epochs trained, how the trial ended if it did, and its setup time."""
 
     records: tuple[EpochRecord, ...]
-    has_diverged: bool
+    outcome: TrialState | None
     setup_s: float
 
 
@@ -46,10 +46,14 @@ class Trainer:
         self._setup_s = time.perf_counter() - started
 
     def advance(self, until_epoch: int) -> Stretch:
-        """Train up to and including `until_epoch`, or until the trial diverges."""
+        """Train up to and including `until_epoch`, or to the trial's end."""
         training = self._training
         assert training is not None, "advance before begin"
         records = []
         while not training.is_finished and training.epochs_done < until_epoch:
-            records.append(training.next_epoch())
-        return Stretch(tuple(records), training.has_diverged, self._setup_s)
+            if (record := training.next_epoch()) is not None:
+                records.append(record)
+        outcome = None
+        if training.is_finished:
+            outcome = TrialState.DIVERGED if training.has_diverged else TrialState.COMPLETE
+        return Stretch(tuple(records), outcome, self._setup_s)

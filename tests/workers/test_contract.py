@@ -8,7 +8,7 @@ from conftest import TINY, brightness_images
 
 from sweeper import experiment as experiments
 from sweeper.experiment import Experiment
-from sweeper.records import Trial
+from sweeper.records import Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.workers import Advanced, Lost, Slot, Workers
 from sweeper.workers.inline import InlineWorkers
@@ -104,7 +104,7 @@ def test_a_trial_is_trained_as_far_as_it_was_asked_and_no_further(
     assert isinstance(second, Advanced)
     assert [record.epoch for record in second.records] == [3, 4, 5]
     assert second.records[-1].samples == 5 * 200
-    assert not second.has_diverged
+    assert second.outcome is not TrialState.DIVERGED
 
 
 def test_a_trial_that_diverges_says_so_and_stops(workers: Workers, make_trial: MakeTrial) -> None:
@@ -112,7 +112,7 @@ def test_a_trial_that_diverges_says_so_and_stops(workers: Workers, make_trial: M
     workers.advance(slot, 5)
     event = next_event(workers)
     assert isinstance(event, Advanced)
-    assert event.has_diverged
+    assert event.outcome is TrialState.DIVERGED
     assert len(event.records) < 5
 
 

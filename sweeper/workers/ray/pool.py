@@ -153,7 +153,7 @@ class RayWorkers:
                 return None
             if trial is None:
                 return None
-            return Advanced(slot, trial.key, attempt, result.records, result.has_diverged, result.setup_s)
+            return Advanced(slot, trial.key, attempt, result.records, result.outcome, result.setup_s)
         if slot is None or trial is None:
             return None
         return Lost(slot, trial.key, attempt, cause, strike)

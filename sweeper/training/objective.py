@@ -1,0 +1,120 @@
+"""The loss over many images as a function of the weights, in chunks that fit into memory."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from sweeper.training import losses
+from sweeper.training.device import DeviceData, Images
+from sweeper.training.ledger import Ledger
+from sweeper.training.losses import Loss
+
+CHUNK = 500
+"""Images that go through a network at once; the parts of a loss and of its gradient are added up."""
+
+
+class ImagesObjective:
+    """Keeps the contract of `sweeper.optimizers.loss_rules.Objective`: mean loss on `images` plus L2 penalty.
+
+    The images are seen as they are, never augmented: a rule that compares losses needs one and the same
+    function. Every call is charged to `ledger`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: DeviceData,
+        images: Images,
+        loss: Loss,
+        *,
+        weight_decay: float,
+        memory_format: torch.memory_format,
+        ledger: Ledger,
+    ) -> None:
+        self._network = network
+        self._data = data
+        self._images = images
+        self._loss = loss
+        self._weight_decay = weight_decay
+        self._memory_format = memory_format
+        self._ledger = ledger
+        self._parameters = list(network.parameters())
+        self.n_images = len(images)
+        self.n_parameters = sum(p.numel() for p in self._parameters)
+        self.starting_loss: float | None = None
+        """The first loss that was evaluated, without the penalty."""
+
+    def __call__(self) -> float:
+        """The loss, with its gradient left in the parameters."""
+        self._ledger.gradient(self.n_images)
+        for parameter in self._parameters:
+            parameter.grad = None
+        total = self._zero()
+        with torch.enable_grad():
+            for pixels, labels in self._chunks():
+                part = self._loss(self._network(pixels), labels, reduction="sum") / self.n_images
+                part.backward()  # type: ignore[no-untyped-call]
+                total += part.detach()
+            penalty = losses.penalty(self._parameters, self._weight_decay)
+            if self._weight_decay:
+                penalty.backward()  # type: ignore[no-untyped-call]
+        return self._with_penalty(total, penalty)
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """The loss alone."""
+        self._ledger.forward(self.n_images)
+        total = self._zero()
+        for pixels, labels in self._chunks():
+            total += self._loss(self._network(pixels), labels, reduction="sum") / self.n_images
+        return self._with_penalty(total, losses.penalty(self._parameters, self._weight_decay))
+
+    def hessian(self) -> torch.Tensor:
+        """The Hessian (P, P), a forward-over-reverse Hessian-vector product for each parameter.
+
+        Many of them run side by side (vmap), so that the network's small matrices become larger ones.
+        """
+        self._ledger.hessian(self.n_images, self.n_parameters)
+        names = [name for name, _ in self._network.named_parameters()]
+        shapes = [p.shape for p in self._parameters]
+        sizes = [p.numel() for p in self._parameters]
+        weights = nn.utils.parameters_to_vector(self._parameters).detach()
+        directions = torch.eye(self.n_parameters, device=weights.device)
+        hessian = torch.zeros_like(directions)
+        for pixels, labels in self._chunks():
+
+            def part(
+                vector: torch.Tensor, pixels: torch.Tensor = pixels, labels: torch.Tensor = labels
+            ) -> torch.Tensor:
+                pieces = torch.split(vector, sizes)
+                values = {n: p.view(s) for n, p, s in zip(names, pieces, shapes, strict=True)}
+                scores = torch.func.functional_call(self._network, values, (pixels,))
+                return self._loss(scores, labels, reduction="sum") / self.n_images
+
+            def product(v: torch.Tensor, part: Loss = part) -> torch.Tensor:
+                found: torch.Tensor = torch.func.jvp(torch.func.grad(part), (weights,), (v,))[1]
+                return found
+
+            hessian += torch.func.vmap(product, chunk_size=CHUNK)(directions)
+        decays = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in self._parameters])
+        return hessian + torch.diag(self._weight_decay * decays.to(hessian))
+
+    def without_penalty(self, loss: float) -> float:
+        """A loss at the weights as they are, as it is reported: without the L2 term."""
+        with torch.no_grad():
+            return loss - float(losses.penalty(self._parameters, self._weight_decay))
+
+    def _chunks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for start in range(0, self.n_images, CHUNK):
+            part = slice(start, min(start + CHUNK, self.n_images))
+            yield self._data.batch(self._images, part, self._memory_format)
+
+    def _zero(self) -> torch.Tensor:
+        """Sums are in double precision: a line search compares losses that differ in the last digits."""
+        return torch.zeros((), dtype=torch.float64, device=self._data.device)
+
+    def _with_penalty(self, total: torch.Tensor, penalty: torch.Tensor) -> float:
+        if self.starting_loss is None:
+            self.starting_loss = float(total)
+        return float(total) + float(penalty.detach())

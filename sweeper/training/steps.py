@@ -1,0 +1,204 @@
+"""The two ways in which rules take steps: down the gradient of a batch, or by asking for the loss itself."""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from sweeper import schedules, seeds
+from sweeper.optimizers.arm import Arm, StepCost
+from sweeper.optimizers.loss_rules import LossRule
+from sweeper.training.device import DeviceData
+from sweeper.training.ledger import Ledger
+from sweeper.training.losses import Loss
+from sweeper.training.objective import CHUNK, ImagesObjective
+
+
+class Steps(Protocol):
+    """Takes one trial's steps, one at a time, and charges them to its ledger."""
+
+    @property
+    def starting_loss(self) -> float:
+        """The first loss seen."""
+        ...
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        ...
+
+    def can_step(self) -> bool:
+        """Whether the budget pays for another step, and the rule has one to take."""
+        ...
+
+    def step(self) -> None:
+        """Take a step."""
+        ...
+
+    def report_loss(self) -> float:
+        """The training loss, without the L2 term, since it was last asked for."""
+        ...
+
+
+class GradientSteps:
+    """Steps down the gradient of batches; a batch may be the whole training set.
+
+    A batch of more than `CHUNK` images goes through the network in chunks whose gradients add up. The loss
+    that it reports is the mean over the images of the losses seen on the way.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss,
+        data: DeviceData,
+        ledger: Ledger,
+        *,
+        batch_size: int,
+        sampling: str,
+        schedule: str,
+        augment: bool,
+        seed: int,
+        memory_format: torch.memory_format,
+    ) -> None:
+        self._network = network
+        self._optimizer = optimizer
+        self._loss = loss
+        self._data = data
+        self._ledger = ledger
+        self._edges = _edges(len(data.train), math.ceil(len(data.train) / batch_size))
+        self._sampling = sampling
+        self._schedule = schedule
+        self._augment = augment
+        self._seed = seed
+        self._memory_format = memory_format
+        self._full_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self._epoch = 0
+        self._batch = 0
+        self._begin_epoch()
+        self._starting_loss: float | None = None
+        self._total = torch.zeros((), dtype=torch.float64, device=data.device)
+        self._seen = 0
+
+    @property
+    def starting_loss(self) -> float:
+        """The loss of the first batch."""
+        assert self._starting_loss is not None, "asked before the first step"
+        return self._starting_loss
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def can_step(self) -> bool:
+        """Whether the budget pays for the next batch."""
+        k = self._batch % (len(self._edges) - 1)
+        return self._ledger.affords(StepCost(gradients=1), self._edges[k + 1] - self._edges[k])
+
+    def step(self) -> None:
+        """Take a step on the next batch."""
+        if self._batch == len(self._edges) - 1:
+            self._begin_epoch()
+        start, end = self._edges[self._batch : self._batch + 2]
+        self._batch += 1
+        self._set_lr()
+        self._ledger.gradient(end - start)
+        self._optimizer.zero_grad()
+        for first in range(start, end, CHUNK):
+            self._add_gradient(slice(first, min(first + CHUNK, end)), of=end - start)
+        self._optimizer.step()
+        self._ledger.steps += 1
+
+    def _add_gradient(self, positions: slice, of: int) -> None:
+        """Add the gradient of the images at those positions of the epoch, part of a batch `of` so many."""
+        pixels, labels = self._data.batch(self._data.train, self._order[positions], self._memory_format)
+        n = len(labels)
+        loss = self._loss(self._network(pixels), labels)
+        if self._starting_loss is None:
+            self._starting_loss = loss.item()
+        (loss if n == of else loss * (n / of)).backward()  # type: ignore[no-untyped-call]
+        self._total += loss.detach() * n  # stays on the device: .item() would wait for it each step
+        self._seen += n
+
+    def report_loss(self) -> float:
+        """The mean of the losses of all images seen since it was last asked for."""
+        mean = float(self._total) / self._seen
+        self._total.zero_()
+        self._seen = 0
+        return mean
+
+    def _set_lr(self) -> None:
+        if self._schedule == "constant":
+            return
+        factor = schedules.factor(self._schedule, self._ledger.progress)
+        for group, full in zip(self._optimizer.param_groups, self._full_lrs, strict=True):
+            group["lr"] = full * factor
+
+    def _begin_epoch(self) -> None:
+        self._epoch += 1
+        self._batch = 0
+        self._order = self._data_order()
+
+    def _data_order(self) -> torch.Tensor:
+        """This epoch's images: the same for every batch size and optimizer."""
+        generator = torch.Generator().manual_seed(seeds.data_order(self._seed, self._epoch))
+        n = len(self._data.train)
+        if self._sampling == "replacement":
+            order = torch.randint(n, (n,), generator=generator)
+        else:
+            order = torch.randperm(n, generator=generator)
+        return order.to(self._data.device)
+
+
+def _edges(n_images: int, n_batches: int) -> list[int]:
+    """Where batches of nearly equal size begin and end.
+
+    Cut off at the batch size instead, 5,000 images would end each epoch with a step on 8 of them, whose
+    noise, just before the validation, costs sgd ten points of accuracy (docs/architecture.md).
+    """
+    size, larger = divmod(n_images, n_batches)
+    return [k * size + min(k, larger) for k in range(n_batches + 1)]
+
+
+class LossSteps:
+    """Steps of a rule that asks for the loss as often as it needs.
+
+    The loss that it reports is the one at the weights as they are, on the images that the rule sees.
+    """
+
+    def __init__(self, optimizer: LossRule, arm: Arm, objective: ImagesObjective, ledger: Ledger) -> None:
+        self._optimizer = optimizer
+        self._arm = arm
+        self._objective = objective
+        self._ledger = ledger
+        self._loss = math.nan
+
+    @property
+    def starting_loss(self) -> float:
+        """The first loss that the rule asked for."""
+        assert self._objective.starting_loss is not None, "asked before the first step"
+        return self._objective.starting_loss
+
+    @property
+    def lr(self) -> float:
+        """The learning rate, which the line search multiplies."""
+        return self._optimizer.lr
+
+    def can_step(self) -> bool:
+        """Whether the budget pays for the least that a step costs, and the rule has not converged."""
+        cost = self._arm.later_step if self._ledger.steps else self._arm.first_step
+        return not self._optimizer.has_ended and self._ledger.affords(
+            cost, self._objective.n_images, self._objective.n_parameters
+        )
+
+    def step(self) -> None:
+        """Take a step."""
+        self._loss = self._optimizer.step(self._objective)
+        self._ledger.steps += 1
+
+    def report_loss(self) -> float:
+        """The loss where the last step ended."""
+        return self._objective.without_penalty(self._loss)
