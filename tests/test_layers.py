@@ -17,6 +17,7 @@ LAYERS = {
     "machine": 1,
     "scoring": 1,
     "catalog": 1,
+    "architectures": 1,
     "schedules": 1,
     "space": 1.5,  # writes of values in the words of `records`
     "optimizers": 1,

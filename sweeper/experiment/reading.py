@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweeper import catalog
+from sweeper import optimizers
 from sweeper.errors import ExperimentError, UsageError
 from sweeper.experiment.arms import read_arms, read_shared
+from sweeper.experiment.checks import contradictions
 from sweeper.experiment.model import Experiment, resolved_startup
 from sweeper.experiment.sections import RUNS_NOW, SECTIONS, Budget, Header, Section
 from sweeper.experiment.wording import shown, suggestion
@@ -68,12 +69,12 @@ def from_document(
     problems += _unknown_tables(merged)
     sections = {key: _read_section(key, model, merged, problems) for key, model in SECTIONS.items()}
     problems += _not_yet(merged, problems)
-    problems += _contradictions(sections)
     shared = read_shared(_table(merged, "space", problems), problems)
     # With a wrong number of trials the default spaces can't be resolved; the arms' own mistakes still show.
     budget = sections["budget"]
     n_trials = (budget if isinstance(budget, Budget) else Budget()).trials_per_optimizer
     arms = read_arms(_table(merged, "optimizers", problems), shared, n_trials, problems, is_resolved)
+    problems += contradictions(sections, arms)
     if problems:
         raise ExperimentError(source, problems)
     fields: Any = {("header" if key == "experiment" else key): section for key, section in sections.items()}
@@ -189,31 +190,15 @@ def _not_yet(document: Document, problems: Sequence[str]) -> list[str]:
     return found
 
 
-def _contradictions(sections: Mapping[str, Section | None]) -> list[str]:
-    """Mistakes that lie in two keys together."""
-    problems = []
-    if (data := sections["data"]) is not None:
-        name, train, val, test = (
-            getattr(data, key) for key in ("name", "train_size", "val_size", "test_size")
-        )
-        facts = catalog.DATA_SETS[name]
-        if train + val > facts.n_train_pool:
-            problems.append(
-                f"data.train_size = {train} and data.val_size = {val}: "
-                f"together at most the {facts.n_train_pool} training images of {name}"
-            )
-        if test > facts.n_test_pool:
-            problems.append(f"data.test_size = {test}: at most the {facts.n_test_pool} test images of {name}")
-        problems += [
-            f"data.{key} = {size}: at least {facts.n_classes}, one image of each class"
-            for key, size in (("train_size", train), ("val_size", val), ("test_size", test))
-            if size < facts.n_classes
-        ]
-    return problems
-
-
 def _notices(experiment: Experiment) -> list[str]:
     notices = []
     if experiment.final.top_k:
         notices.append("[final] is read, but this version runs no finals yet: no verdict")
+    as_they_are = [
+        arm.name
+        for arm in experiment.arms
+        if arm.torch_class is None and optimizers.ARMS[arm.name].sees.asks_for_the_loss
+    ]
+    if experiment.data.augment and as_they_are:
+        notices.append(f"[data] augment: {', '.join(as_they_are)} see the images as they are")
     return notices

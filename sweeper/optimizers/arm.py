@@ -50,6 +50,11 @@ class Sees(enum.StrEnum):
         }[self]
 
     @property
+    def is_part_of_the_set(self) -> bool:
+        """Whether a step sees fewer images than the training set has, and so costs less than an epoch."""
+        return self in (Sees.MINIBATCHES, Sees.SUBSET)
+
+    @property
     def asks_for_the_loss(self) -> bool:
         """Whether the rule looks at the loss itself, so that the L2 term has to be inside it."""
         return self in (Sees.LOSS, Sees.SUBSET)

@@ -1,0 +1,79 @@
+"""Mistakes that lie in several keys of an experiment file together, each legal by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sweeper import architectures, catalog, optimizers
+from sweeper.experiment.model import ArmSpace
+from sweeper.experiment.sections import Budget, Data, Model, Section
+
+
+def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpace]) -> list[str]:
+    """A line for every one of them; sections that are wrong by themselves are None and left out."""
+    data, model, budget = sections["data"], sections["model"], sections["budget"]
+    problems = []
+    if isinstance(data, Data):
+        problems += _too_many_images(data)
+    if isinstance(model, Model):
+        problems += _too_small_images(model)
+        if isinstance(data, Data) and isinstance(budget, Budget) and not problems:
+            problems += _beyond_means(arms, model, data, budget)
+    return problems
+
+
+def _too_many_images(data: Data) -> Iterator[str]:
+    facts = catalog.DATA_SETS[data.name]
+    if data.train_size + data.val_size > facts.n_train_pool:
+        yield (
+            f"data.train_size = {data.train_size} and data.val_size = {data.val_size}: "
+            f"together at most the {facts.n_train_pool} training images of {data.name}"
+        )
+    if data.test_size > facts.n_test_pool:
+        yield f"data.test_size = {data.test_size}: at most the {facts.n_test_pool} test images of {data.name}"
+    for key in ("train_size", "val_size", "test_size"):
+        if (size := getattr(data, key)) < facts.n_classes:
+            yield f"data.{key} = {size}: at least {facts.n_classes}, one image of each class"
+
+
+def _too_small_images(model: Model) -> Iterator[str]:
+    if not architectures.fits(model.name, input_size=model.input_size, channels=model.channels):
+        stages = f" with {len(model.channels)} stages" if model.name == "cnn" else ""
+        least = architectures.smallest_input(model.name, channels=model.channels)
+        legal = [size for size in (8, 16, 32) if size >= least]
+        yield (
+            f"model.input_size = {model.input_size}: too small for {model.name}{stages}, which halves images "
+            f"on its way; legal: {', '.join(map(str, legal))}"
+        )
+
+
+def _beyond_means(arms: Iterable[ArmSpace], model: Model, data: Data, budget: Budget) -> Iterator[str]:
+    """Arms whose matrix would be too large for the model, or whose first step the budget can't pay."""
+    n_parameters = parameter_count(model, data.n_classes)
+    for arm in arms:
+        if arm.torch_class is not None:
+            continue
+        rule = optimizers.ARMS[arm.name]
+        if rule.max_parameters is not None and n_parameters > rule.max_parameters:
+            yield (
+                f"optimizers.{arm.name}: {model.name} on {model.input_size}x{model.input_size} images has "
+                f"{n_parameters:,} parameters; {rule.title} keeps a matrix of their square and is for at most "
+                f"{rule.max_parameters:,} (linear with model.input_size = 8 has 1,930)"
+            )
+            continue
+        cost = float(rule.first_step.per_image(n_parameters))
+        if arm.steps is None and not rule.sees.is_part_of_the_set and cost > budget.epochs:
+            own = f", or optimizers.{arm.name}.steps = N gives it a budget of its own"
+            yield (
+                f"optimizers.{arm.name}: its first step costs {cost:,.1f} epochs and budget.epochs = "
+                f"{budget.epochs}; raise that{own if rule.may_have_steps else ''}"
+            )
+
+
+def parameter_count(model: Model, n_classes: int) -> int:
+    """How many numbers the model trains."""
+    return architectures.parameter_count(
+        model.name,
+        n_classes=n_classes,
+        input_size=model.input_size,
+        hidden=model.hidden,
+        channels=model.channels,
+    )
