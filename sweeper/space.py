@@ -209,6 +209,13 @@ def contains(dimension: Dimension, value: Value) -> bool:
     return not isinstance(value, str) and dimension.low <= value <= dimension.high
 
 
+def extremes(dimension: Dimension) -> tuple[Value, ...]:
+    """The values that span the dimension: every choice, or both ends of a range."""
+    if isinstance(dimension, Fixed):
+        return (dimension.value,)
+    return dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+
+
 def lower_middle(dimension: Dimension) -> Value:
     """The middle value on the dimension's own scale; the lower of the two where there is no single one."""
     if isinstance(dimension, Fixed):

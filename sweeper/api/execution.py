@@ -11,12 +11,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from sweeper import experiment as experiments
+from sweeper import optimizers, space
 from sweeper.api import facts
 from sweeper.api.display import Display, Silent
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
-from sweeper.errors import InterruptedSweepError, LeaseHeldError, UsageError
+from sweeper.errors import ExperimentError, InterruptedSweepError, LeaseHeldError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import StoredTrial, SweepState
 from sweeper.store import Committer, Store, WriterThread
@@ -53,6 +54,7 @@ def run(
     """
     experiment = _experiment(source, settings)
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
+    _look_up_classes(experiment, experiment.name if isinstance(source, Experiment) else str(source))
     open_store(store).require_unused(sweep_name)
     images = data.load(experiment, data.directory(data_dir))
     opened = open_store(store, create=True)
@@ -115,6 +117,21 @@ def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Exp
     if not settings:
         return source
     return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
+
+
+def _look_up_classes(experiment: Experiment, source: str) -> None:
+    """Raises ExperimentError where an arm's class of torch.optim, or a value for it, is none."""
+    problems = []
+    for arm in experiment.arms:
+        if arm.torch_class is not None:
+            searched = {key: d for key, d in arm.space.items() if key not in space.TRAINING}
+            values = {key: space.extremes(dimension) for key, dimension in searched.items()}
+            if values.get("weight_decay") == (0.0,):
+                del values["weight_decay"]  # what a class has no name for need not be given
+            found = optimizers.custom.problems(arm.torch_class, values)
+            problems += [f"optimizers.{arm.name}.{line}" for line in found]
+    if problems:
+        raise ExperimentError(source, problems)
 
 
 def _worker_count(given: WorkerCount | None, experiment: Experiment) -> WorkerCount:

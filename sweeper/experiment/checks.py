@@ -10,7 +10,7 @@ from sweeper.experiment.sections import Budget, Data, Model, Section
 def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpace]) -> list[str]:
     """A line for every one of them; sections that are wrong by themselves are None and left out."""
     data, model, budget = sections["data"], sections["model"], sections["budget"]
-    problems = []
+    problems: list[str] = []
     if isinstance(data, Data):
         problems += _too_many_images(data)
     if isinstance(model, Model):
@@ -55,8 +55,8 @@ def _beyond_means(arms: Iterable[ArmSpace], model: Model, data: Data, budget: Bu
         if rule.max_parameters is not None and n_parameters > rule.max_parameters:
             yield (
                 f"optimizers.{arm.name}: {model.name} on {model.input_size}x{model.input_size} images has "
-                f"{n_parameters:,} parameters; {rule.title} keeps a matrix of their square and is for at most "
-                f"{rule.max_parameters:,} (linear with model.input_size = 8 has 1,930)"
+                f"{n_parameters:,} parameters; {rule.title} keeps a matrix with a row and a column for each, "
+                f"and takes at most {rule.max_parameters:,} (linear with model.input_size = 8 has 1,930)"
             )
             continue
         cost = float(rule.first_step.per_image(n_parameters))
