@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-_SPLIT, _SEARCH, _FINAL, _PROPOSAL, _WEIGHTS, _ORDER = range(6)
+_SPLIT, _SEARCH, _FINAL, _PROPOSAL, _WEIGHTS, _ORDER, _AUGMENTATION = range(7)
 _UINT32 = 2**32
 
 
@@ -55,3 +55,8 @@ def weights(trial_seed: int) -> int:
 def data_order(trial_seed: int, epoch: int) -> int:
     """The seed of the permutation of the training images in `epoch`, which counts from 1."""
     return _derive(trial_seed, _ORDER, epoch)
+
+
+def augmentation(trial_seed: int, epoch: int) -> int:
+    """The seed of how the training images are shifted and flipped in `epoch`, which counts from 1."""
+    return _derive(trial_seed, _AUGMENTATION, epoch)
