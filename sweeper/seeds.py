@@ -57,6 +57,11 @@ def data_order(trial_seed: int, epoch: int) -> int:
     return _derive(trial_seed, _ORDER, epoch)
 
 
+def augmentation(trial_seed: int, epoch: int) -> int:
+    """The seed of how the training images are shifted and flipped in `epoch`, which counts from 1."""
+    return _derive(trial_seed, _AUGMENTATION, epoch)
+
+
 def draws(trial_seed: int) -> int:
     """The seed of what a rule without a gradient draws: weights, or steps from them."""
     return _derive(trial_seed, _DRAWS)

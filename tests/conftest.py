@@ -12,7 +12,7 @@ from sweeper import experiment as experiments
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, Origin, Phase, Trial, TrialKey
 from sweeper.store import Store
-from sweeper.training import cifar10
+from sweeper.training import cifar
 from sweeper.training.data import Dataset, Split
 
 MakeExperiment = Callable[..., Experiment]
@@ -125,6 +125,6 @@ def make_record() -> Callable[..., EpochRecord]:
 def cifar10_dir() -> Path:
     """The directory that SWEEPER_DATA names, if it holds CIFAR-10; else the test is skipped."""
     named = os.environ.get("SWEEPER_DATA")
-    if not named or cifar10.find(Path(named)) is None:
+    if not named or cifar.find(cifar.CIFAR10, Path(named)) is None:
         pytest.skip("real CIFAR-10 is not there: SWEEPER_DATA names no directory that holds it")
     return Path(named)

@@ -18,6 +18,7 @@ def test_the_seeds_of_a_sweep_are_the_same_in_every_version() -> None:
     assert seeds.proposal(0, "adam", 5, "lr") == 4285578736
     assert seeds.weights(99) == 3574186663705179385
     assert seeds.data_order(99, 2) == 8303066615909454186
+    assert seeds.augmentation(99, 2) == 745189896259964513
 
 
 def test_a_trials_seed_does_not_depend_on_what_was_drawn_before() -> None:
@@ -41,6 +42,7 @@ def test_the_streams_of_one_seed_all_differ() -> None:
         seeds.proposal(seed, "space", 1),
         seeds.weights(seed),
         seeds.data_order(seed, 1),
+        seeds.augmentation(seed, 1),
     ]
     assert len(set(streams)) == len(streams)
 
@@ -56,6 +58,10 @@ def test_two_experiments_share_no_seed() -> None:
 
 def test_every_epoch_has_an_order_of_its_own() -> None:
     assert len({seeds.data_order(99, epoch) for epoch in range(1, 501)}) == 500
+
+
+def test_every_epoch_shifts_and_flips_its_images_its_own_way() -> None:
+    assert len({seeds.augmentation(99, epoch) for epoch in range(1, 501)}) == 500
 
 
 def test_a_proposals_seed_tells_arms_numbers_and_dimensions_apart() -> None:
@@ -83,7 +89,7 @@ def test_every_other_seed_fits_a_bigint(experiment_seed: int) -> None:
     for number in range(500):
         trial = seeds.search_trial(experiment_seed, number)
         drawn += [trial, seeds.final_trial(experiment_seed, number)]
-        drawn += [seeds.weights(trial), seeds.data_order(trial, 1)]
+        drawn += [seeds.weights(trial), seeds.data_order(trial, 1), seeds.augmentation(trial, 1)]
     assert all(isinstance(seed, int) for seed in drawn)
     assert min(drawn) >= 0
     assert max(drawn) < 2**63

@@ -38,7 +38,8 @@ DataOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Holds cifar-10-batches-bin/ or its .tar.gz; else SWEEPER_DATA, else the user's cache.",
+        help="Holds cifar-10-batches-bin/, cifar-100-binary/ or a .tar.gz of them; else SWEEPER_DATA, "
+        "else the user's cache.",
     ),
 ]
 WorkersOption = Annotated[
@@ -231,10 +232,10 @@ def data_info(data_dir: DataOption = None) -> None:
 @data_app.command("fetch", epilog="Example: sweeper data fetch cifar10 --data-dir data")
 @reported
 def data_fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set: cifar10.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set: cifar10 or cifar100.")],
     data_dir: DataOption = None,
 ) -> None:
-    """Download a data set (cifar10: 170 MB), checked by its SHA-256."""
+    """Download a data set (cifar10: 170 MB, cifar100: 169 MB), checked by its SHA-256."""
     from sweeper.cli import images
 
     images.fetch(name, data_dir)

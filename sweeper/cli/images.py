@@ -5,23 +5,32 @@ from pathlib import Path
 import typer
 
 from sweeper.errors import DataError, UsageError
-from sweeper.training import cifar10, data
+from sweeper.training import cifar, data
 
 
 def print_info(named: Path | None) -> None:
-    """Say where CIFAR-10 is looked for and what is there. Raises DataError where it is missing or damaged."""
-    directory = data.directory(named) or cifar10.cache_directory()
-    found = cifar10.find(directory)
-    if found is None:
-        raise DataError(f"cifar10: neither {cifar10.DIRECTORY}/ nor {cifar10.ARCHIVE} in {directory}")
-    train, test = cifar10.read(found)
-    typer.echo(f"cifar10: {len(train):,} training and {len(test):,} test images in {found}, whole")
+    """Say where CIFAR-10 and CIFAR-100 are looked for and what is there.
+
+    Raises DataError where both are missing, or one is damaged.
+    """
+    directory = data.directory(named) or cifar.cache_directory()
+    found = {name: cifar.find(archive, directory) for name, archive in cifar.ARCHIVES.items()}
+    absent = {name: f"{name}: {cifar.ARCHIVES[name].absence}" for name, path in found.items() if path is None}
+    if len(absent) == len(found):
+        raise DataError(f"{'; '.join(absent.values())} in {directory}")
+    for name, path in found.items():
+        if path is None:
+            typer.echo(f"{absent[name]} in {directory}")
+        else:
+            train, test = cifar.read(cifar.ARCHIVES[name], path)
+            typer.echo(f"{name}: {len(train):,} training and {len(test):,} test images in {path}, whole")
 
 
 def fetch(name: str, named: Path | None) -> None:
     """Download the data set `name`, unless it is there."""
-    if name != "cifar10":
-        raise UsageError(f"data set {name!r}: must be one of cifar10")
-    directory = data.directory(named) or cifar10.cache_directory()
-    found = cifar10.find(directory)
-    typer.echo(f"{found} is there already" if found else cifar10.fetch(directory))
+    archive = cifar.ARCHIVES.get(name)
+    if archive is None:
+        raise UsageError(f"data set {name!r}: must be one of {', '.join(cifar.ARCHIVES)}")
+    directory = data.directory(named) or cifar.cache_directory()
+    found = cifar.find(archive, directory)
+    typer.echo(f"{found} is there already" if found else cifar.fetch(archive, directory))

@@ -6,7 +6,6 @@ workers of a node without copying them.
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import numpy.typing as npt
 from sweeper import catalog, seeds
 from sweeper.errors import DataError
 from sweeper.experiment import Experiment
-from sweeper.training import cifar10, synthetic
+from sweeper.training import cifar, synthetic
 
 Images = npt.NDArray[np.uint8]
-"""Shape (N, 3, 32, 32), uint8, channels in the order red, green, blue."""
+"""Shape (N, 3, S, S), uint8, channels in the order red, green, blue; S is 32, or less where averaged down."""
 
 Labels = npt.NDArray[np.int64]
 """Shape (N,), int64, in 0..n_classes - 1."""
@@ -41,7 +40,7 @@ class Dataset:
     """The images of one experiment.
 
     `mean` and `std` are each channel's over the training images, in 0..255. `sha256` is of the whole data set
-    that the splits were drawn from, training rows first, each row a label and its pixels.
+    that the splits were drawn from, at its full size, training rows first, each row a label and its pixels.
     """
 
     name: str
@@ -73,10 +72,10 @@ def directory(named: Path | str | None = None) -> Path | None:
 
 
 def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
-    """The data set of `experiment`.
+    """The data set of `experiment`, its images averaged down to `model.input_size`.
 
-    CIFAR-10 is looked for in `data_dir`, or, where that is None, in the user's cache, and downloaded there if
-    need be. Raises DataError where it is missing or damaged.
+    CIFAR-10 and CIFAR-100 are looked for in `data_dir`, or, where that is None, in the user's cache, and
+    downloaded there if need be. Raises DataError where they are missing or damaged.
     """
     data = experiment.data
     seed = seeds.split(experiment.seed)
@@ -84,9 +83,10 @@ def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
         source = f"generated, version {synthetic.VERSION}"
         train_rows, test_rows = synthetic.generate(data.train_size + data.val_size, data.test_size, seed)
     else:
-        found = _find(data_dir)
+        archive = cifar.ARCHIVES[data.name]
+        found = _find(archive, data_dir)
         source = str(found)
-        train_rows, test_rows = cifar10.read(found)
+        train_rows, test_rows = cifar.read(archive, found)
     n_classes = catalog.DATA_SETS[data.name].n_classes
     # Validation images are drawn first, test images from a stream of their own: another size of the training
     # set leaves both as they are.
@@ -95,7 +95,8 @@ def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
         train_rows[:, 0], (data.val_size, data.train_size), n_classes, pool_stream
     )
     (test_index,) = stratified(test_rows[:, 0], (data.test_size,), n_classes, test_stream)
-    train = _split(train_rows, train_index)
+    side = experiment.model.input_size
+    train = _split(train_rows, train_index, side)
     mean, std = channel_statistics(train.images)
     return Dataset(
         name=data.name,
@@ -103,32 +104,50 @@ def load(experiment: Experiment, data_dir: Path | None = None) -> Dataset:
         sha256=_sha256(train_rows, test_rows),
         n_classes=n_classes,
         train=train,
-        val=_split(train_rows, val_index),
-        test=_split(test_rows, test_index),
+        val=_split(train_rows, val_index, side),
+        test=_split(test_rows, test_index, side),
         mean=mean,
         std=std,
     )
 
 
-def _find(data_dir: Path | None, fetch: Callable[[Path], Path] = cifar10.fetch) -> Path:
+def _find(archive: cifar.Archive, data_dir: Path | None) -> Path:
     if data_dir is None:
-        cache = cifar10.cache_directory()
-        return cifar10.find(cache) or fetch(cache)
-    found = cifar10.find(data_dir)
+        cache = cifar.cache_directory()
+        return cifar.find(archive, cache) or cifar.fetch(archive, cache)
+    found = cifar.find(archive, data_dir)
     if found is None:
         raise DataError(
-            f"{data_dir}: holds neither {cifar10.DIRECTORY}/ nor {cifar10.ARCHIVE}; "
-            f"`sweeper data fetch cifar10 --data-dir {data_dir}` downloads it"
+            f"{data_dir}: holds {archive.absence}; "
+            f"`sweeper data fetch {archive.name} --data-dir {data_dir}` downloads it"
         )
     return found
 
 
-def _split(rows: cifar10.Rows, index: npt.NDArray[np.int64]) -> Split:
+def _split(rows: cifar.Rows, index: npt.NDArray[np.int64], side: int) -> Split:
     images = np.ascontiguousarray(rows[index, 1:]).reshape(-1, 3, 32, 32)
-    return Split(images, rows[index, 0].astype(np.int64))
+    return Split(averaged_down(images, side), rows[index, 0].astype(np.int64))
 
 
-def _sha256(train_rows: cifar10.Rows, test_rows: cifar10.Rows) -> str:
+def averaged_down(images: Images, side: int) -> Images:
+    """`images` at `side` x `side` pixels, each the mean of its block of k x k, as uint8.
+
+    Sums of whole numbers are exact, and the mean is rounded to the nearest grey level, halves up: the same
+    bytes on every processor. Rounding moves a pixel by at most half a grey level, where a channel's standard
+    deviation is about 60, so uint8 is as good as floats here and stays as small. `side` must divide the
+    images' side, which is at most 16 times as large.
+    """
+    k = images.shape[-1] // side
+    if k == 1:
+        return images
+    total = np.zeros((*images.shape[:2], side, side), dtype=np.uint16)  # 256 * 255 fits, and 128 on top
+    for row, column in np.ndindex(k, k):
+        total += images[:, :, row::k, column::k]
+    means: Images = ((total + k * k // 2) // (k * k)).astype(np.uint8)
+    return means
+
+
+def _sha256(train_rows: cifar.Rows, test_rows: cifar.Rows) -> str:
     digest = hashlib.sha256(train_rows.data)
     digest.update(test_rows.data)
     return digest.hexdigest()

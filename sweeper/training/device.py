@@ -6,6 +6,7 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from sweeper import machine
+from sweeper.training.augment import Augmentation
 from sweeper.training.data import Dataset, Split
 
 
@@ -35,7 +36,7 @@ def configure(threads: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Some images on a device: `pixels` uint8 of shape (N, 3, 32, 32), `labels` int64 of shape (N,)."""
+    """Some images on a device: `pixels` uint8 of shape (N, 3, S, S), `labels` int64 of shape (N,)."""
 
     pixels: torch.Tensor
     labels: torch.Tensor
@@ -65,13 +66,22 @@ class DeviceData:
         return Images(pixels.to(self.device), labels.to(self.device))
 
     def batch(
-        self, images: Images, index: torch.Tensor | slice, memory_format: torch.memory_format
+        self,
+        images: Images,
+        index: torch.Tensor | slice,
+        memory_format: torch.memory_format,
+        augmentation: Augmentation | None = None,
+        positions: slice = slice(None),
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The chosen images, normalized to mean 0 and standard deviation 1 per channel, and their labels.
 
-        Shapes (B, 3, 32, 32), float32, and (B,), int64.
+        Where an `augmentation` is given, it changes the images first; `positions` are theirs in the epoch.
+        Shapes (B, 3, S, S), float32, and (B,), int64.
         """
-        pixels = images.pixels[index].to(torch.float32, copy=True)
+        chosen = images.pixels[index]
+        if augmentation is not None:
+            chosen = augmentation.apply(chosen, positions)
+        pixels = chosen.to(torch.float32, copy=True)
         # Arithmetic first: on channels_last, broadcasting a value per channel is slower than reordering.
         normalized = pixels.sub_(self._mean).mul_(self._scale)
         return normalized.contiguous(memory_format=memory_format), images.labels[index]

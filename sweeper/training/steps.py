@@ -9,6 +9,7 @@ from torch import nn
 from sweeper import schedules, seeds
 from sweeper.optimizers.arm import Arm, StepCost
 from sweeper.optimizers.loss_rules import LossRule
+from sweeper.training.augment import Augmentation
 from sweeper.training.device import DeviceData
 from sweeper.training.ledger import Ledger
 from sweeper.training.losses import Loss
@@ -114,7 +115,9 @@ class GradientSteps:
 
     def _add_gradient(self, positions: slice, of: int) -> None:
         """Add the gradient of the images at those positions of the epoch, part of a batch `of` so many."""
-        pixels, labels = self._data.batch(self._data.train, self._order[positions], self._memory_format)
+        pixels, labels = self._data.batch(
+            self._data.train, self._order[positions], self._memory_format, self._augmentation, positions
+        )
         n = len(labels)
         loss = self._loss(self._network(pixels), labels)
         if self._starting_loss is None:
@@ -141,6 +144,13 @@ class GradientSteps:
         self._epoch += 1
         self._batch = 0
         self._order = self._data_order()
+        self._augmentation = self._draw_augmentation() if self._augment else None
+
+    def _draw_augmentation(self) -> Augmentation:
+        """What happens to this epoch's images: the same for every batch size and optimizer."""
+        pixels = self._data.train.pixels
+        seed = seeds.augmentation(self._seed, self._epoch)
+        return Augmentation(len(pixels), pixels.shape[-1], seed, self._data.device)
 
     def _data_order(self) -> torch.Tensor:
         """This epoch's images: the same for every batch size and optimizer."""

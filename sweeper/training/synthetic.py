@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sweeper.training.cifar10 import Rows
+from sweeper.training.cifar import Rows
 
 VERSION = 1
 """Raised whenever the images change: it belongs to the data's identity."""

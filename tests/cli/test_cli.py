@@ -186,7 +186,7 @@ def test_a_wrong_file_is_a_line_and_status_2(
         (["status", "nobody"], 3, "no sweep is called 'nobody'"),
         (["show", "nobody", "adam", "0"], 3, "no sweep is called 'nobody'"),
         (["export", "nobody", "--out", "o"], 3, "no sweep is called 'nobody'"),
-        (["data", "fetch", "mnist"], 2, "must be one of cifar10"),
+        (["data", "fetch", "mnist"], 2, "must be one of cifar10, cifar100"),
         (["data", "info", "--data-dir", "."], 2, "neither cifar-10-batches-bin"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,

@@ -1,5 +1,6 @@
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sweeper import experiment as experiments
 from sweeper.errors import DataError
 from sweeper.experiment import Experiment
-from sweeper.training import data
+from sweeper.training import cifar, data
 from sweeper.training.data import Dataset, Split
 
 MakeExperiment = Callable[..., Experiment]
@@ -16,6 +17,10 @@ MakeExperiment = Callable[..., Experiment]
 
 def stratified(labels: np.ndarray, *sizes: int, seed: int = 0, n_classes: int = 10) -> list[np.ndarray]:
     return data.stratified(labels.astype(np.uint8), sizes, n_classes, np.random.default_rng(seed))
+
+
+def cifar100(experiment: Experiment) -> Experiment:
+    return replace(experiment, data=experiment.data.model_copy(update={"name": "cifar100"}))
 
 
 def contents(split: Split) -> set[bytes]:
@@ -128,6 +133,68 @@ def test_a_constant_channel_has_its_level_as_mean_and_counts_as_one_wide(level: 
     assert data.channel_statistics(images) == ((level,) * 3, (1.0,) * 3)
 
 
+# --- averaging down --------------------------------------------------------------------------------------
+
+
+def blocks(values: np.ndarray) -> np.ndarray:
+    """One image, the same in its three channels."""
+    return np.broadcast_to(values.astype(np.uint8), (1, 3, *values.shape)).copy()
+
+
+@pytest.mark.parametrize(
+    ("block", "mean"),
+    [
+        ([[10, 20], [30, 40]], 25),
+        ([[0, 0], [0, 1]], 0),  # 0.25
+        ([[0, 0], [1, 1]], 1),  # 0.5 goes up
+        ([[0, 1], [1, 1]], 1),  # 0.75
+        ([[2, 2], [3, 3]], 3),  # 2.5 goes up too, not to the even 2
+        ([[255, 255], [255, 254]], 255),  # 254.75; in uint8 the sum would overflow
+    ],
+)
+def test_a_pixel_is_the_mean_of_its_block_rounded_to_the_nearest(block: list[list[int]], mean: int) -> None:
+    assert data.averaged_down(blocks(np.array(block)), 1).tolist() == [[[[mean]]] * 3]
+
+
+@pytest.mark.parametrize("side", [16, 8])
+@pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
+def test_a_grey_image_keeps_its_level(side: int, level: int) -> None:
+    grey = np.full((2, 3, 32, 32), level, dtype=np.uint8)
+    small = data.averaged_down(grey, side)
+    assert (small.shape, small.dtype) == ((2, 3, side, side), np.uint8)
+    assert set(small.ravel().tolist()) == {level}
+
+
+def test_a_ramp_over_the_rows_becomes_the_ramp_of_its_block_means() -> None:
+    # Rows of level 8 y: the means of four rows are 8 (4 y + 1.5) = 32 y + 12.
+    ramp = blocks(np.repeat(8 * np.arange(32)[:, None], 32, axis=1))
+    small = data.averaged_down(ramp, 8)
+    np.testing.assert_array_equal(small[0, 0], np.repeat(32 * np.arange(8)[:, None] + 12, 8, axis=1))
+    turned = data.averaged_down(ramp.transpose(0, 1, 3, 2), 8)
+    np.testing.assert_array_equal(turned, small.transpose(0, 1, 3, 2))
+
+
+def test_a_block_takes_nothing_from_its_neighbours_nor_from_another_channel() -> None:
+    image = np.zeros((2, 3, 32, 32), dtype=np.uint8)
+    image[1, 2, 4:8, 12:16] = 200
+    small = data.averaged_down(image, 8)
+    assert np.argwhere(small).tolist() == [[1, 2, 1, 3]]
+    assert small.max() == 200
+
+
+@pytest.mark.parametrize("side", [16, 8])
+def test_averaging_down_moves_no_mean_by_more_than_half_a_grey_level(side: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, 32, 32), dtype=np.uint8)
+    k = 32 // side
+    exact = images.reshape(50, 3, side, k, side, k).astype(np.float64).mean(axis=(3, 5))
+    assert np.abs(data.averaged_down(images, side) - exact).max() <= 0.5
+
+
+def test_images_of_full_size_are_left_as_they_are() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+    np.testing.assert_array_equal(data.averaged_down(images, 32), images)
+
+
 # --- load ------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +235,34 @@ def test_mean_and_deviation_are_those_of_the_training_images_alone(make_experime
     np.testing.assert_allclose(loaded.std, train.std(axis=(0, 2, 3)), rtol=1e-9)
 
 
+def with_input_size(experiment: Experiment, side: int) -> Experiment:
+    return replace(experiment, model=experiment.model.model_copy(update={"input_size": side}))
+
+
+@pytest.mark.parametrize("side", [16, 8])
+def test_an_input_size_averages_the_images_of_every_split_down(
+    side: int, make_experiment: MakeExperiment
+) -> None:
+    full = data.load(make_experiment())
+    small = data.load(with_input_size(make_experiment(), side))
+    for name in ("train", "val", "test"):
+        one, other = getattr(full, name), getattr(small, name)
+        np.testing.assert_array_equal(data.averaged_down(one.images, side), other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        assert other.images.flags.c_contiguous
+
+
+def test_mean_and_deviation_are_those_of_the_averaged_images(make_experiment: MakeExperiment) -> None:
+    small = data.load(with_input_size(make_experiment(), 8))
+    train = small.train.images.astype(np.float64)
+    np.testing.assert_allclose(small.mean, train.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(small.std, train.std(axis=(0, 2, 3)), rtol=1e-9)
+
+
+def test_the_hash_is_that_of_the_images_at_full_size(make_experiment: MakeExperiment) -> None:
+    assert data.load(with_input_size(make_experiment(), 8)).sha256 == data.load(make_experiment()).sha256
+
+
 def test_nbytes_counts_every_image_and_label(make_experiment: MakeExperiment) -> None:
     assert data.load(make_experiment()).nbytes == 400 * (3 * 32 * 32 + 8)
 
@@ -187,6 +282,38 @@ def test_a_data_directory_without_images_is_refused_with_both_names_it_may_hold(
     assert message.startswith(f"{tmp_path}: ")
     assert "cifar-10-batches-bin/" in message
     assert "cifar-10-binary.tar.gz" in message
+
+
+def test_a_data_directory_without_cifar100_is_refused_with_its_names_and_not_cifar10s(
+    make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    (tmp_path / "cifar-10-batches-bin").mkdir()
+    with pytest.raises(DataError) as refused:
+        data.load(cifar100(make_experiment()), tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path}: holds neither cifar-100-binary/ nor cifar-100-binary.tar.gz; "
+        f"`sweeper data fetch cifar100 --data-dir {tmp_path}` downloads it"
+    )
+
+
+def test_cifar100_is_split_by_its_hundred_fine_labels(
+    make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(cifar.CIFAR100, train_rows=400, test_rows=100)
+    monkeypatch.setattr(cifar, "ARCHIVES", {"cifar100": small})
+    directory = tmp_path / "cifar-100-binary"
+    directory.mkdir()
+    draw = np.random.default_rng(0)
+    for name, n_rows in (("train.bin", 400), ("test.bin", 100)):
+        rows = draw.integers(0, 256, (n_rows, 3_074), dtype=np.uint8)
+        rows[:, 1] = np.arange(n_rows) % 100
+        rows[:, 0] = rows[:, 1] // 5
+        rows.tofile(directory / name)
+    loaded = data.load(cifar100(make_experiment()), tmp_path)
+    assert (loaded.name, loaded.n_classes, loaded.source) == ("cifar100", 100, str(directory))
+    for split, share in ((loaded.train, 2), (loaded.val, 1), (loaded.test, 1)):
+        assert split.images.shape == (100 * share, 3, 32, 32)
+        assert np.bincount(split.labels).tolist() == [share] * 100
 
 
 def test_a_data_directory_that_does_not_exist_is_refused_by_name(

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sweeper.experiment.sections import Model
-from sweeper.training import cifar10, models
+from sweeper.training import cifar, models
 
 NAMES = ("linear", "mlp", "lenet", "cnn")
 INITS = ("kaiming", "xavier", "normal")
@@ -32,9 +32,9 @@ def images(n: int = 256) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def real(cifar10_dir: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """500 normalized test images of CIFAR-10, and their labels."""
-    found = cifar10.find(cifar10_dir)
+    found = cifar.find(cifar.CIFAR10, cifar10_dir)
     assert found is not None
-    rows = torch.from_numpy(cifar10.read(found)[1][:500].copy())
+    rows = torch.from_numpy(cifar.read(cifar.CIFAR10, found)[1][:500].copy())
     pixels = rows[:, 1:].reshape(-1, 3, 32, 32).float()
     mean, std = pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True)
     return (pixels - mean) / std, rows[:, 0].long()

@@ -1,4 +1,5 @@
-"""CIFAR-10's official layout, from small stand-ins: files of the real size that hold nearly nothing."""
+"""The official layouts, from stand-ins: CIFAR-10's files at their real size that hold nearly nothing, and
+CIFAR-100's with fewer rows."""
 
 import gc
 import hashlib
@@ -8,7 +9,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 
 from sweeper.errors import DataError
-from sweeper.training import cifar10
+from sweeper.training import cifar
+from sweeper.training.cifar import CIFAR10, CIFAR100, Archive, Rows
 
 FILES = ("data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin")
 ALL_FILES = (*FILES, "test_batch.bin")
@@ -73,9 +75,9 @@ def write_archive(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def read_refusal(source: Path) -> str:
+def read_refusal(source: Path, archive: Archive = CIFAR10) -> str:
     with pytest.raises(DataError) as refused:
-        cifar10.read(source)
+        cifar.read(archive, source)
     return str(refused.value)
 
 
@@ -83,23 +85,23 @@ def read_refusal(source: Path) -> str:
 
 
 def test_the_directory_of_files_is_found(fake: Fake) -> None:
-    assert cifar10.find(fake.directory.parent) == fake.directory
+    assert cifar.find(CIFAR10, fake.directory.parent) == fake.directory
 
 
 def test_the_archive_is_found_where_there_is_no_directory(tmp_path: Path) -> None:
     archive = tmp_path / "cifar-10-binary.tar.gz"
     archive.touch()
-    assert cifar10.find(tmp_path) == archive
+    assert cifar.find(CIFAR10, tmp_path) == archive
 
 
 def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
-    assert cifar10.find(tmp_path) is None
-    assert cifar10.find(tmp_path / "none") is None
+    assert cifar.find(CIFAR10, tmp_path) is None
+    assert cifar.find(CIFAR10, tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("kind", ["directory", "archive"])
 def test_the_training_files_are_read_in_their_order_and_the_test_file_apart(fake: Fake, kind: str) -> None:
-    train, test = cifar10.read(getattr(fake, kind))
+    train, test = cifar.read(CIFAR10, getattr(fake, kind))
     assert (train.shape, test.shape) == ((50_000, 3_073), (10_000, 3_073))
     assert train.dtype == test.dtype == np.uint8
     np.testing.assert_array_equal(train[:, 1], np.repeat([1, 2, 3, 4, 5], 10_000))
@@ -109,7 +111,7 @@ def test_the_training_files_are_read_in_their_order_and_the_test_file_apart(fake
 
 def test_the_cache_lies_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cifar10.cache_directory() == tmp_path / "sweeper"
+    assert cifar.cache_directory() == tmp_path / "sweeper"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -120,7 +122,82 @@ def test_without_a_cache_of_the_users_own_it_lies_in_their_home(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if value is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert cifar10.cache_directory() == tmp_path / ".cache" / "sweeper"
+    assert cifar.cache_directory() == tmp_path / ".cache" / "sweeper"
+
+
+# --- CIFAR-100 -------------------------------------------------------------------------------------------
+
+SMALL = replace(CIFAR100, train_rows=300, test_rows=200)
+
+
+def write_cifar100(directory: Path) -> tuple[Rows, Rows]:
+    """Files of 300 and 200 rows with fine labels 0, 1, .. 99, 0, .., and what `read` should give."""
+    directory.mkdir()
+    draw = np.random.default_rng(0)
+    expected = []
+    for name, n_rows in (("train.bin", 300), ("test.bin", 200)):
+        rows = draw.integers(0, 256, (n_rows, 3_074), dtype=np.uint8)
+        rows[:, 0] = draw.integers(0, 20, n_rows)  # coarse: of no use as a class
+        rows[:, 1] = np.arange(n_rows) % 100
+        rows.tofile(directory / name)
+        expected.append(rows[:, 1:])
+    return expected[0], expected[1]
+
+
+def test_cifar100_is_described_as_published() -> None:
+    # https://www.cs.toronto.edu/~kriz/cifar.html
+    assert CIFAR100.files == {"train.bin": 50_000, "test.bin": 10_000}
+    assert (CIFAR100.row_bytes, CIFAR100.labels, CIFAR100.n_classes) == (3_074, (20, 100), 100)
+
+
+@pytest.mark.parametrize("kind", ["directory", "archive"])
+def test_cifar100s_fine_label_is_the_class(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "cifar-100-binary"
+    expected = write_cifar100(source)
+    if kind == "archive":
+        members = {name: (source / name).read_bytes() for name in ("test.bin", "train.bin")}
+        source = write_archive(tmp_path / "cifar-100-binary.tar.gz", members)
+    found = cifar.read(SMALL, source)
+    for rows, expected_rows in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(rows, expected_rows)
+        assert rows.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("byte", "label", "legal"),
+    [(0, 20, "byte 0 of a row must lie in 0..19"), (1, 100, "byte 1 of a row must lie in 0..99")],
+)
+def test_a_wrong_label_of_cifar100_is_named_with_its_byte(
+    tmp_path: Path, byte: int, label: int, legal: str
+) -> None:
+    source = tmp_path / "cifar-100-binary"
+    write_cifar100(source)
+    rows = np.fromfile(source / "test.bin", dtype=np.uint8).reshape(-1, 3_074)
+    rows[17, byte] = label
+    rows.tofile(source / "test.bin")
+    assert read_refusal(source, SMALL) == f"{source / 'test.bin'}: row 17 has the label {label}; {legal}"
+
+
+def test_a_file_of_cifar100_of_a_wrong_size_is_named_with_both_sizes(tmp_path: Path) -> None:
+    write_cifar100(tmp_path / "cifar-100-binary")
+    message = read_refusal(tmp_path / "cifar-100-binary", CIFAR100)
+    path = tmp_path / "cifar-100-binary" / "train.bin"
+    assert message == f"{path}: has 922,200 bytes; must have 153,700,000: 50,000 rows of 3,074"
+
+
+def test_a_missing_file_of_cifar100_is_named_and_where_it_can_be_had(tmp_path: Path) -> None:
+    message = read_refusal(tmp_path, CIFAR100)
+    assert message == (
+        f"{tmp_path}: lacks train.bin, test.bin; see https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
+    )
+
+
+def test_one_directory_may_hold_both_data_sets(fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-batches-bin").symlink_to(fake.directory)
+    assert cifar.find(CIFAR100, tmp_path) is None
+    write_cifar100(tmp_path / "cifar-100-binary")
+    assert cifar.find(CIFAR100, tmp_path) == tmp_path / "cifar-100-binary"
+    assert cifar.find(CIFAR10, tmp_path) == tmp_path / "cifar-10-batches-bin"
 
 
 # --- damage ----------------------------------------------------------------------------------------------
@@ -249,13 +326,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
+def served(url: str, sha256: str = PAYLOAD_SHA256, archive: Archive = CIFAR10) -> Archive:
+    """`archive` as if it were at `url`."""
+    return replace(archive, url=url, sha256=sha256)
+
+
 def files_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
 def fetch_refusal(directory: Path, url: str, sha256: str = PAYLOAD_SHA256) -> str:
     with pytest.raises(DataError) as refused:
-        cifar10.fetch(directory, url=url, sha256=sha256)
+        cifar.fetch(served(url, sha256), directory)
     return str(refused.value)
 
 
@@ -263,22 +345,29 @@ def test_a_download_lies_under_the_archives_name_and_nothing_beside_it(
     server: Server, tmp_path: Path
 ) -> None:
     directory = tmp_path / "new" / "cache"
-    path = cifar10.fetch(directory, url=f"{server.url}/archive.tar.gz", sha256=PAYLOAD_SHA256)
+    path = cifar.fetch(served(f"{server.url}/archive.tar.gz"), directory)
     assert path == directory / "cifar-10-binary.tar.gz"
     assert path.read_bytes() == PAYLOAD
     assert files_in(directory) == ["cifar-10-binary.tar.gz"]
-    assert cifar10.find(directory) == path
+    assert cifar.find(CIFAR10, directory) == path
+
+
+def test_a_download_of_cifar100_lies_under_its_own_name(server: Server, tmp_path: Path) -> None:
+    path = cifar.fetch(served(f"{server.url}/archive.tar.gz", archive=CIFAR100), tmp_path)
+    assert path == tmp_path / "cifar-100-binary.tar.gz"
+    assert cifar.find(CIFAR100, tmp_path) == path
+    assert cifar.find(CIFAR10, tmp_path) is None
 
 
 def test_a_download_that_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     for _ in range(2):
-        cifar10.fetch(tmp_path, url=f"{server.url}/archive.tar.gz", sha256=PAYLOAD_SHA256)
+        cifar.fetch(served(f"{server.url}/archive.tar.gz"), tmp_path)
     assert server.asked == ["/archive.tar.gz"]
 
 
 def test_a_damaged_file_that_is_there_is_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"half of it")
-    path = cifar10.fetch(tmp_path, url=f"{server.url}/archive.tar.gz", sha256=PAYLOAD_SHA256)
+    path = cifar.fetch(served(f"{server.url}/archive.tar.gz"), tmp_path)
     assert path.read_bytes() == PAYLOAD
 
 
