@@ -257,3 +257,84 @@ def test_an_arm_with_nothing_to_search_runs_its_setting_with_many_seeds(
     trials = ask_all(Search(experiment))
     assert [t.params["lr"] for t in trials] == [1e-3, 0.1, 0.1, 0.1]
     assert len({t.seed for t in trials}) == 4
+
+
+# --- arms beyond the lecture's table ----------------------------------------------------------------------
+
+
+def test_trial_0_has_only_the_shared_dimensions_that_its_arm_uses(make_experiment: MakeExperiment) -> None:
+    names = ("gd", "adamw", "lbfgs", "random_search", "local_search")
+    experiment = make_experiment(*(f"optimizers.{name}={{}}" for name in names))
+    first = {t.key.optimizer: t.params for t in ask_all(Search(experiment)) if t.key.number == 0}
+    assert first == {
+        "gd": {"lr": 1e-3, "weight_decay": 0.0, "schedule": "constant"},
+        "adamw": {
+            **{"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 1e-2},
+            **{"batch_size": 64, "schedule": "constant", "sampling": "shuffle"},
+        },
+        "lbfgs": {"lr": 1.0, "history": 10, "weight_decay": 0.0},
+        "random_search": {"weight_decay": 0.0},
+        "local_search": {"step": 1e-3, "weight_decay": 0.0},
+    }
+
+
+def test_a_full_batch_arm_shares_the_values_that_it_uses_with_the_others(
+    make_experiment: MakeExperiment,
+) -> None:
+    experiment = make_experiment(
+        "optimizers.sgd={}",
+        "optimizers.gd={}",
+        "space.weight_decay={low=1e-5, high=1e-2, scale='log'}",
+        "budget.trials_per_optimizer=6",
+    )
+    trials = ask_all(Search(experiment))
+    for number in range(1, 6):
+        sgd, gd = (t.params for t in trials if t.key.number == number)
+        assert sgd["weight_decay"] == gd["weight_decay"]
+        assert "batch_size" in sgd
+        assert "batch_size" not in gd
+
+
+def test_trials_of_an_arm_with_nothing_to_search_differ_by_their_seeds(
+    make_experiment: MakeExperiment,
+) -> None:
+    trials = ask_all(Search(make_experiment("optimizers.random_search={}")))
+    assert [dict(t.params) for t in trials] == [{"weight_decay": 0.0}] * 3
+    assert len({t.seed for t in trials}) == 3
+
+
+def test_trial_0_has_the_models_initialization_where_initializations_are_searched(
+    make_experiment: MakeExperiment,
+) -> None:
+    experiment = make_experiment("space.init=['kaiming', 'xavier', 'normal']", "model.init=xavier")
+    trials = ask_all(Search(experiment))
+    assert trials[0].params["init"] == "xavier"
+    assert trials[0].proposal["init"] == "xavier"
+    assert {t.params["init"] for t in trials} <= {"kaiming", "xavier", "normal"}
+
+
+@pytest.mark.parametrize("name", ["adamw", "nadam"])
+def test_every_eighth_trial_of_adams_kin_has_no_first_moment(
+    name: str, make_experiment: MakeExperiment
+) -> None:
+    trials = ask_all(Search(make_experiment(f"optimizers.{name}={{}}", "budget.trials_per_optimizer=17")))
+    assert [t.key.number for t in trials if t.params["beta1"] == 0] == [8, 16]
+
+
+def test_a_class_of_torch_is_searched_in_its_own_space(make_experiment: MakeExperiment) -> None:
+    table = 'class="torch.optim.RAdam", lr={low=1e-4, high=1e-2, scale="log"}, beta1=[0.8, 0.9]'
+    experiment = make_experiment(f"optimizers.radam={{{table}}}", "budget.trials_per_optimizer=10")
+    first, *others = ask_all(Search(experiment))
+    assert first.params == {
+        **{"lr": 1e-3, "beta1": 0.9, "weight_decay": 0},
+        **{"batch_size": 64, "schedule": "constant", "sampling": "shuffle"},
+    }
+    assert first.proposal == {"lr": 1e-3, "beta1": 0.9, "batch_size": 64}
+    assert all(1e-4 <= float(t.params["lr"]) <= 1e-2 and t.params["beta1"] in (0.8, 0.9) for t in others)
+
+
+def test_integer_dimensions_are_proposed_as_whole_numbers(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        "optimizers.lbfgs={history={low=3, high=30}}", "budget.trials_per_optimizer=8"
+    )
+    assert all(isinstance(t.params["history"], int) for t in ask_all(Search(experiment)))
