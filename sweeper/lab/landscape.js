@@ -38,9 +38,12 @@ function fillRow(rule, walk, shown) {
   const row = el("rules").querySelector(`[data-rule="${rule.key}"]`);
   row.classList.toggle("hidden", !shown);
   const at = Math.min(state.step, walk.end);
-  row.querySelector(".loss").textContent = fromLog(walk.loss[at], walk.floor);
-  row.querySelector(".length").textContent = at ? fromLog(walk.step[at], walk.floor) : "–";
-  row.querySelector(".now").textContent = where(walk, at);
+  const cells = [
+    fromLog(walk.loss[at], walk.floor),
+    at ? fromLog(walk.step[at], walk.floor) : "–",
+    where(walk, at),
+  ];
+  [...row.querySelectorAll("td")].forEach((cell, column) => { cell.textContent = shown ? cells[column] : ""; });
 }
 
 // In words, where a walk is: diverged, off the map, or at a landmark, if it has all but stopped there.
@@ -88,7 +91,7 @@ function setText(id, text) {
 
 // --- the limits of stability
 
-const LIMIT_WORDS = { sgd: "2/λmax", momentum: "2(1 + ρ)/λmax", nesterov: "2(1 + ρ)/(1 + 2ρ)/λmax" };
+const LIMIT_WORDS = { sgd: "2/λmax", momentum: "2(1 + rho)/λmax", nesterov: "2(1 + rho)/(1 + 2 rho)/λmax" };
 
 function showLimits(quadratic) {
   const lr = FACTS.dials.lr[state.dials.lr];
@@ -230,14 +233,20 @@ async function begin() {
   chart = new LossChart(el("chart"));
   for (const row of el("rules").children) drawSwatch(row.querySelector(".swatch"), row.dataset.rule);
   listen();
+  let width = 0;
+  // It reports the first layout too: before it, there is no width to draw in.
+  new ResizeObserver(([{ contentRect }]) => {
+    if (!contentRect.width || contentRect.width === width) return;
+    const first = !width;
+    width = contentRect.width;
+    if (first) start();
+    else drawAll();
+  }).observe(el("map"));
+}
+
+function start() {
   usePreset(FACTS.presets[0].key);
   el("play").disabled = false;
-  let width = window.innerWidth;
-  window.addEventListener("resize", () => {
-    // a phone's address bar changes the height alone
-    if (window.innerWidth !== width) drawAll();
-    width = window.innerWidth;
-  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 }
 

@@ -51,10 +51,10 @@ def write(path: Path) -> None:
 DIAL_LABELS = {
     "lr": "lr of SGD, Momentum, Nesterov",
     "adaptive_lr": "lr of AdaGrad, RMSProp, Adam",
-    "rho": "ρ, Momentum's and Nesterov's decay",
-    "decay": "decay of RMSProp's s",
-    "beta1": "β₁, decay of Adam's m",
-    "beta2": "β₂, decay of Adam's s",
+    "rho": "rho of Momentum and Nesterov",
+    "decay": "decay of RMSProp",
+    "beta1": "b1 of Adam",
+    "beta2": "b2 of Adam",
 }
 
 

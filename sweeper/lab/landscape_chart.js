@@ -1,6 +1,6 @@
 // The chart: each rule's loss above the lowest value, step by step, on a logarithmic axis.
 
-const CHART = { left: 52, right: 12, top: 8, bottom: 40, aspect: 1.75, floor: -6 };
+const CHART = { left: 52, right: 12, top: 8, bottom: 40, aspect: 1.85, floor: -6 };
 
 class LossChart {
   constructor(svg) {
@@ -21,8 +21,7 @@ class LossChart {
     make("rect", area, make("clipPath", { id: "chart-clip" }, make("defs", {}, this.svg)));
     this.axes(total);
     make("rect", { class: "frame", ...area }, this.svg);
-    this.layer = make("g", { "clip-path": "url(#chart-clip)" }, this.svg);
-    this.walks = new Map(RULES.map((rule) => [rule.key, drawnWalk(rule, this.layer)]));
+    this.walks = drawnWalks(this.svg, "url(#chart-clip)", "none");
   }
 
   px(step) { return CHART.left + (step / FACTS.nSteps) * this.width; }
@@ -47,7 +46,7 @@ class LossChart {
 
   draw(rule, walk, step, shown) {
     const parts = this.walks.get(rule.key);
-    parts.group.style.display = shown ? "" : "none";
+    showWalk(parts, shown);
     if (!shown) return;
     const last = Math.min(step, walk.end);
     let line = "";

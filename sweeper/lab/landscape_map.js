@@ -89,8 +89,7 @@ class LossMap {
     make("rect", { class: "frame", x: MARGIN.left, y: MARGIN.top, width: this.width, height: this.height }, this.svg);
     this.axes(total);
     this.landmarks(surface);
-    this.layer = make("g", { "clip-path": "url(#map-clip)" }, this.svg);
-    this.walks = new Map(RULES.map((rule) => [rule.key, drawnWalk(rule, this.layer)]));
+    this.walks = drawnWalks(this.svg, "url(#map-clip)", "url(#map-clip)");
   }
 
   px(x) { return MARGIN.left + ((x - this.left) / (this.right - this.left)) * this.width; }
@@ -123,7 +122,7 @@ class LossMap {
 
   draw(rule, walk, step, shown) {
     const parts = this.walks.get(rule.key);
-    parts.group.style.display = shown ? "" : "none";
+    showWalk(parts, shown);
     if (!shown) return;
     const last = Math.min(step, walk.end);
     let line = "";
@@ -140,15 +139,26 @@ class LossMap {
   }
 }
 
-// The SVG of one rule's walk: a halo that parts it from the others, its line, a dot per step, and its head.
-function drawnWalk(rule, parent) {
+// The SVG of every rule's walk, by the rule's key; all heads lie over all lines.
+function drawnWalks(svg, lineClip, headClip) {
+  const lines = make("g", { "clip-path": lineClip }, svg);
+  const heads = make("g", { "clip-path": headClip }, svg);
+  return new Map(RULES.map((rule) => [rule.key, drawnWalk(rule, lines, heads)]));
+}
+
+function showWalk({ group, head }, shown) {
+  for (const part of [group, head]) part.style.display = shown ? "" : "none";
+}
+
+// One rule's walk: a halo that parts its line from the others', the line, a dot per step, and its head.
+function drawnWalk(rule, lines, heads) {
   const colour = `var(--${rule.key})`;
-  const group = make("g", { class: "walk", "data-rule": rule.key }, parent);
+  const group = make("g", { class: "walk", "data-rule": rule.key }, lines);
   const halo = make("path", { class: "halo" }, group);
   const trail = make("path", { class: "trail", stroke: colour }, group);
   if (DASHES[rule.key]) trail.setAttribute("stroke-dasharray", DASHES[rule.key]);
   const dots = make("path", { class: "dots", stroke: colour }, group);
-  const head = make("path", { class: "head", d: HEADS[rule.key] }, group);
+  const head = make("path", { class: "head", "data-rule": rule.key, d: HEADS[rule.key] }, heads);
   head.style.fill = colour;
   return { group, halo, trail, dots, head };
 }

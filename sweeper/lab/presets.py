@@ -12,7 +12,7 @@ DEFAULTS = {"lr": 0.1, "adaptive_lr": 0.05, "rho": 0.9, "decay": 0.99, "beta1": 
 
 @dataclass(frozen=True)
 class Preset:
-    """A button: the loss, the dials that differ from `DEFAULTS`, the rules that are seen, and what to look at."""
+    """A button: a loss, the rules seen on it, what to look at, and the dials that differ from `DEFAULTS`."""
 
     key: str
     title: str
@@ -31,15 +31,15 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "all",
         "All eight rules",
-        "Condition number 10, every rule at an ordinary setting. Newton is there after one step. SGD runs down "
-        "the steep slope, then crawls along the valley.",
+        "Condition number 10, every rule at an ordinary setting. Newton is there after one step; "
+        "SGD runs down the steep slope, then crawls along the valley.",
         "quadratic_10",
         ALL_RULES,
     ),
     Preset(
         "sgd_zigzags",
         "SGD zigzags",
-        "Just below its limit of 2/λmax, SGD crosses the valley at every step. It can't go faster along the "
+        "Just below its limit, 2/λmax, SGD crosses the valley at every step. It can't go faster along the "
         "floor, because the steep direction sets the learning rate.",
         "quadratic_20",
         ("sgd",),
@@ -48,8 +48,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "sgd_diverges",
         "SGD diverges",
-        "One notch above 2/λmax, every crossing ends higher on the slope than the last, and the loss grows "
-        "until the walk leaves the map. Momentum still holds here.",
+        "One notch above 2/λmax, every crossing ends higher on the slope than the last, until the walk has "
+        "left the map. Momentum's limit is higher: it comes to rest at the same lr.",
         "quadratic_20",
         ("sgd", "momentum"),
         {"lr": 2.1},
@@ -57,16 +57,16 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "momentum_overshoots",
         "Momentum overshoots",
-        "Momentum is far down the valley before SGD has begun to turn, and the pull of past gradients carries it "
-        "past the minimum. Nesterov looks ahead and brakes earlier.",
+        "Past gradients pull Momentum through the valley's floor and past the minimum, and back again; SGD, "
+        "slow and steady, never crosses. Nesterov looks ahead and overshoots less.",
         "quadratic_10",
         ("sgd", "momentum", "nesterov"),
     ),
     Preset(
         "adagrad_dies_out",
         "AdaGrad dies out",
-        "The sum of squared gradients only grows: AdaGrad's steps (last column) shorten from 0.14 to 0.01 while "
-        "it is still far away. RMSProp, which forgets, arrives.",
+        "The sum of squared gradients only grows, so AdaGrad's steps shorten from 0.14 to 0.008 while it is "
+        "still far from the minimum. RMSProp, which forgets, arrives.",
         "quadratic_10",
         ("adagrad", "rmsprop"),
         {"adaptive_lr": 0.1},
@@ -74,8 +74,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "newton_jumps",
         "Newton jumps",
-        "On a quadratic, Newton's model of the loss is the loss: one step to the minimum, whatever the "
-        "condition number. SGD would need thousands here.",
+        "On a quadratic, Newton's model of the loss is the loss itself: one step to the minimum, whatever "
+        "the condition number. SGD at this lr would need more than a thousand.",
         "quadratic_100",
         ("sgd", "momentum", "newton"),
         {"lr": 0.4},
@@ -83,33 +83,33 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "adam_uncorrected",
         "Adam without bias correction",
-        "Both start at the same point with the same lr. Without the corrections, s is far too small at first, "
-        "and the early steps are 3 to 7 times as long: it shoots past the minimum and has to come back.",
+        "Same start, same lr. Without the corrections s is far too small at first, so the early steps are "
+        "3 to 7 times as long; the walk shoots past the minimum and has to come back.",
         "quadratic_10",
         ("adam", "adam_uncorrected"),
     ),
     Preset(
         "saddle",
         "Saddle",
-        "Newton goes straight to the saddle and stays, because the gradient is zero there. SGD lingers for some "
-        "twenty steps; Momentum, Nesterov and Adam leave for a minimum sooner or faster.",
+        "Newton goes to the saddle and stays: the gradient is zero there. SGD lingers beside it for dozens "
+        "of steps; Momentum, Nesterov and Adam are at a minimum long before.",
         "saddle",
         ("sgd", "momentum", "nesterov", "adam", "newton"),
-        {"lr": 0.4},
+        {"lr": 0.2},
     ),
     Preset(
         "poor_minimum",
         "Poor local minimum",
-        "The nearer minimum is the poor one. SGD, Adam and Newton end there, at a loss that stays 0.08 above the "
-        "lowest; Momentum's speed carries it over the pass to the good one.",
+        "The nearer minimum is the poor one. SGD, Adam and Newton end there, 0.08 above the lowest loss; "
+        "Momentum's speed carries it over the saddle to the other.",
         "double_well",
         ("sgd", "momentum", "adam", "newton"),
     ),
     Preset(
         "noise",
         "Gradient noise",
-        "The same noise is added to every rule's gradients. Nobody settles: SGD and Momentum tremble near the "
-        "floor, and Newton, which divides by the small curvature, is thrown about most.",
+        "Every rule gets the same noise on its gradients, and none comes to rest. Newton is thrown about "
+        "most: where the curvature is small, it makes the noise large.",
         "quadratic_10",
         ("sgd", "momentum", "adam", "newton"),
         {"lr": 0.2, "adaptive_lr": 0.1},
@@ -118,11 +118,11 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "rosenbrock",
         "Rosenbrock's valley",
-        "Finding the valley is easy, following its bend is not. Newton needs a few steps; Momentum and Adam get "
-        "round, SGD and AdaGrad are still on the way.",
+        "To find the valley is easy, to follow its bend is not. Newton needs a few steps, Momentum and "
+        "Nesterov get round; SGD and AdaGrad are still before the bend when the others arrive.",
         "rosenbrock",
         ALL_RULES,
-        {"lr": 0.4, "adaptive_lr": 0.05},
+        {"lr": 0.4},
     ),
 )
 """The buttons, from left to right; the first is how the page opens."""

@@ -92,7 +92,7 @@ def saddle() -> Surface:
     return Surface(
         key="saddle",
         title="Saddle",
-        formula="L = x²/2 + (y² − 1)²/16",
+        formula="L = x²/2 + (y² - 1)²/16",
         value=lambda w: w[..., 0] ** 2 / 2 + (w[..., 1] ** 2 - 1) ** 2 / 16,
         gradient=gradient,
         hessian=hessian,
@@ -106,7 +106,7 @@ def saddle() -> Surface:
 
 
 def double_well() -> Surface:
-    """(x² - 1)²/10 + x/25 + y²/2: a poor minimum on the right, where the walk starts, a good one on the left."""
+    """(x² - 1)²/10 + x/25 + y²/2: a poor minimum on the right, near the start, a good one on the left."""
     # the roots of the derivative along x, from left to right: the good minimum, the pass, the poor minimum
     good, ridge, poor = sorted(float(root.real) for root in np.roots([0.4, 0.0, -0.4, 0.04]))
 
@@ -121,7 +121,7 @@ def double_well() -> Surface:
     return Surface(
         key="double_well",
         title="Double well with a poor minimum",
-        formula="L = (x² − 1)²/10 + x/25 + y²/2",
+        formula="L = (x² - 1)²/10 + x/25 + y²/2",
         value=lambda w: (w[..., 0] ** 2 - 1) ** 2 / 10 + w[..., 0] / 25 + w[..., 1] ** 2 / 2,
         gradient=gradient,
         hessian=hessian,
@@ -153,7 +153,7 @@ def rosenbrock() -> Surface:
     return Surface(
         key="rosenbrock",
         title="Rosenbrock's valley",
-        formula="L = ((1 − x)² + 10 (y − x²)²) / 101.6",
+        formula="L = ((1 - x)² + 10 (y - x²)²) / 101.6",
         value=lambda w: scale * ((1 - w[..., 0]) ** 2 + 10 * (w[..., 1] - w[..., 0] ** 2) ** 2),
         gradient=gradient,
         hessian=hessian,

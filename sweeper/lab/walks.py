@@ -52,41 +52,47 @@ _WITH_RHO = {"lr": "lr", "momentum": "rho"}
 _ADAM = {"lr": "adaptive_lr", "beta1": "beta1", "beta2": "beta2"}
 
 WALKERS: tuple[Walker, ...] = (
-    Walker("sgd", "SGD", "w −= lr · dw", rules.sgd, {"lr": "lr"}),
-    Walker("momentum", "Momentum", "v = ρ v + dw;  w −= lr · v", rules.momentum, _WITH_RHO),
-    Walker("nesterov", "Nesterov", "v = ρ v − lr · grad(w + ρ v);  w += v", rules.nesterov, _WITH_RHO),
+    Walker("sgd", "SGD", "w -= lr * dw", rules.sgd, {"lr": "lr"}),
+    Walker("momentum", "Momentum", "v = rho * v + dw;  w -= lr * v", rules.momentum, _WITH_RHO),
     Walker(
-        "adagrad", "AdaGrad", "s += dw²;  w −= lr · dw / (√s + 1e-7)", rules.adagrad, {"lr": "adaptive_lr"}
+        "nesterov", "Nesterov", "v = rho * v - lr * grad(w + rho * v);  w += v", rules.nesterov, _WITH_RHO
+    ),
+    Walker(
+        "adagrad",
+        "AdaGrad",
+        "s += dw * dw;  w -= lr * dw / (sqrt(s) + 1e-7)",
+        rules.adagrad,
+        {"lr": "adaptive_lr"},
     ),
     Walker(
         "rmsprop",
         "RMSProp",
-        "s = decay · s + (1 − decay) · dw²;  w −= lr · dw / (√s + 1e-7)",
+        "s = decay * s + (1 - decay) * dw * dw;  w -= lr * dw / (sqrt(s) + 1e-7)",
         rules.rmsprop,
         {"lr": "adaptive_lr", "decay": "decay"},
     ),
     Walker(
         "adam",
         "Adam",
-        "m = β₁ m + (1 − β₁) dw;  s = β₂ s + (1 − β₂) dw²;  "
-        "w −= lr · m / (1 − β₁ᵗ) / (√(s / (1 − β₂ᵗ)) + 1e-7)",
+        "m = b1 * m + (1 - b1) * dw;  s = b2 * s + (1 - b2) * dw * dw;  "
+        "m^ = m / (1 - b1**t);  s^ = s / (1 - b2**t);  w -= lr * m^ / (sqrt(s^) + 1e-7)",
         rules.adam,
         _ADAM,
     ),
     Walker(
         "adam_uncorrected",
         "Adam, uncorrected",
-        "as Adam, but w −= lr · m / (√s + 1e-7)",
+        "m and s as Adam's;  w -= lr * m / (sqrt(s) + 1e-7)",
         rules.adam_uncorrected,
         _ADAM,
     ),
-    Walker("newton", "Newton", "w −= H⁻¹ dw", rules.newton, {}),
+    Walker("newton", "Newton", "w -= inverse(H) dw", rules.newton, {}),
 )
 """The page's eight rules, in the lecture's order."""
 
 
 def stability_limit(key: str, rho: float) -> float | None:
-    """The lr above which a rule diverges on a quadratic with λmax = 1, or None for a rule that has no such limit.
+    """The lr above which a rule diverges on a quadratic with λmax = 1; None if it has no such limit.
 
     From the roots of the recurrence of a rule along the steepest axis, which must lie in the unit circle.
     Nesterov's is lower than momentum's: on the far side of the valley, its look ahead sees the steeper wall.
