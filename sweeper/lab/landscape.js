@@ -58,9 +58,14 @@ function where(walk, at) {
 }
 
 function drawAll() {
-  current = new Map(RULES.map((rule) => [rule.key, walkOf(walks, rule, state)]));
   lossMap.frame(state.surface);
-  chart.frame(current.get("sgd").loss[0]);
+  chart.frame(walkOf(walks, RULES[0], state).loss[0]);
+  drawWalks();
+}
+
+// Draws what a dial changes: the map and the axes stay.
+function drawWalks() {
+  current = new Map(RULES.map((rule) => [rule.key, walkOf(walks, rule, state)]));
   showSettings();
   drawStep();
 }
@@ -175,17 +180,17 @@ function markPreset(key) {
 }
 
 // A change by hand: the preset's sentence no longer tells what is seen.
-function changed() {
+function changed(draw) {
   markPreset(null);
   el("look").textContent = "Your own settings.";
-  drawAll();
+  draw();
 }
 
 function chooseSurface() {
   const key = el("surface").value;
   state.surface = key === "quadratic" ? QUADRATICS[Number(el("condition").value)]
     : FACTS.surfaces.findIndex((surface) => surface.key === key);
-  changed();
+  changed(drawAll);
 }
 
 function show(keys) {
@@ -210,10 +215,10 @@ function listen() {
   });
   el("surface").addEventListener("change", chooseSurface);
   el("condition").addEventListener("input", chooseSurface);
-  el("noise").addEventListener("change", () => { state.noisy = el("noise").checked; changed(); });
+  el("noise").addEventListener("change", () => { state.noisy = el("noise").checked; changed(drawWalks); });
   for (const dial of Object.keys(FACTS.dials)) {
     el(dial).max = FACTS.dials[dial].length - 1;
-    el(dial).addEventListener("input", () => { state.dials[dial] = Number(el(dial).value); changed(); });
+    el(dial).addEventListener("input", () => { state.dials[dial] = Number(el(dial).value); changed(drawWalks); });
   }
   const boxes = () => [...el("rules").querySelectorAll("input")];
   el("rules").addEventListener("change", () => show(boxes().filter((box) => box.checked).map((box) => box.value)));

@@ -1,6 +1,6 @@
 // The chart: each rule's loss above the lowest value, step by step, on a logarithmic axis.
 
-const CHART = { left: 52, right: 12, top: 8, bottom: 40, aspect: 1.85, floor: -6 };
+const CHART = { left: 52, right: 12, top: 8, bottom: 40, aspect: 1.5, floor: -6 };
 
 class LossChart {
   constructor(svg) {

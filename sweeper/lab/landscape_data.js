@@ -15,8 +15,10 @@ for (const rule of RULES) {
 
 function bytesOf(id) {
   const element = document.getElementById(id);
-  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  const letters = atob(element.textContent);
   element.remove();
+  const bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at++) bytes[at] = letters.charCodeAt(at);
   return bytes;
 }
 
