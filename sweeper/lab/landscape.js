@@ -15,7 +15,7 @@ function short(value) {
 function fromLog(level, floor) {
   if (level <= floor) return "0";
   const value = 10 ** level;
-  if (value >= 0.001 && value < 1000) return value.toPrecision(3);
+  if (value >= 0.01 && value < 1000) return value.toPrecision(3);
   const [digits, exponent] = value.toExponential(1).split("e");
   return `${digits}e${number(Number(exponent))}`;
 }
@@ -54,7 +54,7 @@ function where(walk, at) {
   if (x < left || x > right || y < bottom || y > top) return "off the map";
   const near = 0.01 * (right - left);
   const mark = landmarks.find((known) => Math.hypot(x - known.at[0], y - known.at[1]) < near);
-  return mark && at && 10 ** walk.step[at] < near ? `at the ${mark.name}` : "";
+  return mark && at && 10 ** walk.step[at] < near ? `at ${mark.name}` : "";
 }
 
 function drawAll() {
@@ -255,4 +255,7 @@ function start() {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 }
 
-begin();
+begin().catch((error) => {
+  el("look").textContent = `This browser can't show the page: ${error.message}`;
+  console.error(error);
+});

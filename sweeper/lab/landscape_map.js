@@ -140,6 +140,7 @@ class LossMap {
 }
 
 // The SVG of every rule's walk, by the rule's key; all heads lie over all lines.
+// Earlier rules lie over later ones: under noise, Newton's line would bury the others.
 function drawnWalks(svg, lineClip, headClip) {
   const lines = make("g", { "clip-path": lineClip }, svg);
   const heads = make("g", { "clip-path": headClip }, svg);
@@ -153,7 +154,8 @@ function showWalk({ group, head }, shown) {
 // One rule's walk: a halo that parts its line from the others', the line, a dot per step, and its head.
 function drawnWalk(rule, lines, heads) {
   const colour = `var(--${rule.key})`;
-  const group = make("g", { class: "walk", "data-rule": rule.key }, lines);
+  const group = make("g", { class: "walk", "data-rule": rule.key });
+  lines.prepend(group);
   const halo = make("path", { class: "halo" }, group);
   const trail = make("path", { class: "trail", stroke: colour }, group);
   if (DASHES[rule.key]) trail.setAttribute("stroke-dasharray", DASHES[rule.key]);

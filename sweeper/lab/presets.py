@@ -119,7 +119,7 @@ PRESETS: tuple[Preset, ...] = (
         "rosenbrock",
         "Rosenbrock's valley",
         "To find the valley is easy, to follow its bend is not. Newton needs a few steps, Momentum and "
-        "Nesterov get round; SGD and AdaGrad are still before the bend when the others arrive.",
+        "Nesterov get round in time; SGD and AdaGrad are still before the bend at the end.",
         "rosenbrock",
         ALL_RULES,
         {"lr": 0.4},
