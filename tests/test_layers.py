@@ -47,7 +47,7 @@ VENDORS = {
         "lab/",
     ),
     "pandas": ("analysis/", "cli/tables.py", "cli/output.py"),
-    "plotly": ("analysis/", "lab/"),
+    "plotly": ("analysis/",),
     "jinja2": ("lab/",),
     "sqlalchemy": ("store/", "analysis/frames.py"),
     "alembic": ("store/",),
