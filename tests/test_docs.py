@@ -16,6 +16,9 @@ from sweeper.experiment.sections import RUNS_NOW, SECTIONS
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(
+    r"^(sweeper [^#\n]+)", README + (ROOT / "docs" / "lecture.md").read_text(), flags=re.MULTILINE
+)
 KEYS = (ROOT / "docs" / "experiment-file.md").read_text()
 
 
@@ -65,8 +68,8 @@ def test_every_public_name_is_in_the_readme() -> None:
     assert set(sweeper.__all__) == {"Sweep", "load", "resume", "run"}
 
 
-@pytest.mark.parametrize("line", re.findall(r"^(sweeper [^#\n]+)", README, flags=re.MULTILINE))
-def test_the_readmes_commands_have_the_options_they_use(line: str) -> None:
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_documented_commands_have_the_options_they_use(line: str) -> None:
     words = shlex.split(line)[1:]
     command = words[:2] if words[0] == "data" else words[:1]
     known = CliRunner().invoke(app, [*command, "--help"], terminal_width=200).stdout
