@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 COLUMNS = (
     *("optimizer", "planned", "complete", "pruned", "diverged", "failed", "scored"),
     *("best", "best_number", "best_accuracy", "median", "iqr", "untuned", "dead"),
-    *("final_mean", "final_sd", "final_low", "final_high", "final_n", "final_diverged", "seconds"),
+    *("final_mean", "final_sd", "final_low", "final_high", "final_n", "final_diverged", "samples", "seconds"),
 )
 """The columns of `summary`; the best setting's `params.NAME` follow."""
 
@@ -42,7 +42,8 @@ def summary(
     accuracy below 1/C + 3 standard errors on `val_size` images). `untuned` is trial 0's score, which no
     other column counts. `final_mean`, `final_sd` and Student's 95 % interval `final_low`..`final_high` are
     of the objective's test counterpart over `final_n` fresh seeds at the best setting, `final_diverged` of
-    which diverged. What does not exist is NaN. `seconds` is the time in training and evaluation.
+    which diverged. What does not exist is NaN. `samples` is what the costliest trial spent, `seconds` the time
+    in training and evaluation.
     """
     search = trials[trials["phase"] == Phase.SEARCH].copy()
     final = trials[(trials["phase"] == Phase.FINAL) & (trials["origin"] == Origin.FINAL)].copy()
@@ -61,6 +62,7 @@ def summary(
                 **_states(mine),
                 **_search(mine, higher, dead_below),
                 **_finals(finals),
+                "samples": int(mine["samples"].max()) if len(mine) else 0,
                 "seconds": float((mine["train_s"] + mine["eval_s"]).sum()),
                 **_best_setting(mine, higher),
             }

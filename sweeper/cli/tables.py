@@ -9,7 +9,7 @@ from rich.table import Table
 
 from sweeper import analysis, scoring
 from sweeper.cli.progress import duration
-from sweeper.experiment import Experiment
+from sweeper.experiment import ArmSpace, Experiment
 from sweeper.records import SweepInfo, TrialState
 from sweeper.space import Fixed
 
@@ -123,9 +123,19 @@ def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) 
             f"{', '.join(behind)}: the best found is worse than torch's defaults: searched too little; "
             f"try --set budget.trials_per_optimizer={2 * experiment.budget.trials_per_optimizer}"
         )
+    lines += [_own_budget(arm, frame, experiment) for arm in experiment.arms if arm.steps is not None]
     if experiment.data.name == "synthetic":
         lines.append("Synthetic images: this shows how Sweeper works, not which optimizer is better.")
     return lines
+
+
+def _own_budget(arm: ArmSpace, frame: pd.DataFrame, experiment: Experiment) -> str:
+    """What an arm that doesn't share the others' budget has cost."""
+    spent = frame.loc[frame["optimizer"] == arm.name, "samples"].iloc[0] / experiment.data.train_size
+    return (
+        f"{arm.name} has a budget of its own, {arm.steps} steps a trial, which cost up to {spent:,.0f} epochs' "
+        f"worth of samples where the others have {experiment.budget.epochs}: shown beside them, not against."
+    )
 
 
 def sweeps(infos: Sequence[SweepInfo]) -> Table:

@@ -71,17 +71,16 @@ class ImagesObjective:
         return self._with_penalty(total, losses.penalty(self._parameters, self._weight_decay))
 
     def hessian(self) -> torch.Tensor:
-        """The Hessian (P, P), a forward-over-reverse Hessian-vector product for each parameter.
+        """The Hessian (P, P), by a Hessian-vector product for each parameter.
 
-        Many of them run side by side (vmap), so that the network's small matrices become larger ones.
+        Many of them run side by side, so that the network's small matrices become larger ones.
         """
         self._ledger.hessian(self.n_images, self.n_parameters)
         names = [name for name, _ in self._network.named_parameters()]
         shapes = [p.shape for p in self._parameters]
         sizes = [p.numel() for p in self._parameters]
         weights = nn.utils.parameters_to_vector(self._parameters).detach()
-        directions = torch.eye(self.n_parameters, device=weights.device)
-        hessian = torch.zeros_like(directions)
+        hessian = torch.zeros(self.n_parameters, self.n_parameters, device=weights.device)
         for pixels, labels in self._chunks():
 
             def part(
@@ -92,11 +91,8 @@ class ImagesObjective:
                 scores = torch.func.functional_call(self._network, values, (pixels,))
                 return self._loss(scores, labels, reduction="sum") / self.n_images
 
-            def product(v: torch.Tensor, part: Loss = part) -> torch.Tensor:
-                found: torch.Tensor = torch.func.jvp(torch.func.grad(part), (weights,), (v,))[1]
-                return found
-
-            hessian += torch.func.vmap(product, chunk_size=CHUNK)(directions)
+            # Reverse over reverse: torch's forward mode, jvp, warns of its own deprecated parts.
+            hessian += torch.func.jacrev(torch.func.grad(part), chunk_size=CHUNK)(weights)
         decays = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in self._parameters])
         return hessian + torch.diag(self._weight_decay * decays.to(hessian))
 
