@@ -14,6 +14,7 @@ from sweeper import seeds
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, Trial
 from sweeper.training import device, models
+from sweeper.training.augment import Augmentation
 from sweeper.training.data import Dataset, Split
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.loop import Training
@@ -46,11 +47,16 @@ class Watched(DeviceData):
         self.asked: list[list[int]] = []
 
     def batch(
-        self, images: Images, index: torch.Tensor | slice, memory_format: torch.memory_format
+        self,
+        images: Images,
+        index: torch.Tensor | slice,
+        memory_format: torch.memory_format,
+        augmentation: Augmentation | None = None,
+        positions: slice = slice(None),
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if images is self.train and isinstance(index, torch.Tensor):
             self.asked.append(index.tolist())
-        return super().batch(images, index, memory_format)
+        return super().batch(images, index, memory_format, augmentation, positions)
 
     def order(self) -> list[int]:
         return [row for batch in self.asked for row in batch]
