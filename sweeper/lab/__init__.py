@@ -1,0 +1,1 @@
+"""The lecture's laboratory: the gradient check and the loss landscapes."""
