@@ -1,1 +1,1 @@
-"""Pages and studies that teach the lecture: update rules at work on small losses, without a sweep."""
+"""The lecture's laboratory: the gradient check and the loss landscapes."""

@@ -10,25 +10,22 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from sweeper import architectures
+from sweeper.architectures import IMAGE_CHANNELS
 from sweeper.experiment.sections import Model
-
-IMAGE_CHANNELS = 3
 
 
 def build(model: Model, n_classes: int, init: str, generator: torch.Generator) -> nn.Sequential:
-    """The network that `model` describes, for images of shape (N, 3, 32, 32), giving scores (N, n_classes).
+    """The network that `model` describes, giving scores (N, n_classes).
 
-    `init` names the distribution of the weights below the output layer: `kaiming` (He et al. 2015, normal,
-    fan-in, for ReLU), `xavier` (Glorot and Bengio 2010, normal) or `normal` (standard deviation 0.01).
+    Images have the shape (N, 3, S, S) with S = `model.input_size`, which must be one that the model can take
+    (`architectures.fits`). `init` names the distribution of the weights below the output layer: `kaiming` (He
+    et al. 2015, normal, fan-in, for ReLU), `xavier` (Glorot and Bengio 2010, normal) or `normal` (standard
+    deviation 0.01).
     """
     network = _BUILDERS[model.name](model, n_classes)
     _initialize(network, init, generator)
     return network
-
-
-def parameter_count(network: nn.Module) -> int:
-    """How many trained numbers the network has."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _dense(sizes: Sequence[int]) -> list[nn.Module]:
@@ -60,7 +57,7 @@ def _lenet(model: Model, n_classes: int) -> nn.Sequential:
         nn.Conv2d(6, 16, kernel_size=5),
         *_pooled(),
         nn.Flatten(),
-        *_dense((16 * 5 * 5, 120, 84, n_classes)),
+        *_dense((16 * _last_side(model) ** 2, 120, 84, n_classes)),
     )
 
 
@@ -70,8 +67,79 @@ def _cnn(model: Model, n_classes: int) -> nn.Sequential:
     widths = (IMAGE_CHANNELS, *model.channels)
     for n_in, n_out in itertools.pairwise(widths):
         layers += [nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), *_pooled()]
-    side = model.input_size // 2 ** len(model.channels)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(model.channels[-1] * side * side, n_classes))
+    n_features = model.channels[-1] * _last_side(model) ** 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_features, n_classes))
+
+
+def _3c3d(model: Model, n_classes: int) -> nn.Sequential:
+    """The network of DeepOBS (Schneider, Balles and Hennig 2019): 895,210 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(IMAGE_CHANNELS, 64, kernel_size=5),
+        *_pooled_with_overlap(),
+        nn.Conv2d(64, 96, kernel_size=3),
+        *_pooled_with_overlap(),
+        nn.Conv2d(96, 128, kernel_size=3, padding=1),
+        *_pooled_with_overlap(),
+        nn.Flatten(),
+        *_dense((128 * _last_side(model) ** 2, 512, 256, n_classes)),
+    )
+
+
+def _pooled_with_overlap() -> list[nn.Module]:
+    """3x3 max pooling with stride 2, and ReLU.
+
+    Ceil mode gives TensorFlow's "same" padding wherever the side is even: one more column on the right.
+    """
+    return [nn.MaxPool2d(3, stride=2, ceil_mode=True), nn.ReLU()]
+
+
+def _resnet8(model: Model, n_classes: int) -> nn.Sequential:
+    """The ResNet-8 of MLPerf Tiny (Banbury et al. 2021) with group norms: 77,850 parameters.
+
+    Batch norm would make a sample's loss depend on the other samples, and full-batch gradients computed in
+    chunks would no longer add up. Biases in front of or beside a norm's shift are left out.
+    """
+    return nn.Sequential(
+        nn.Conv2d(IMAGE_CHANNELS, 16, kernel_size=3, padding=1, bias=False),
+        nn.GroupNorm(_GROUPS, 16),
+        nn.ReLU(),
+        Block(16, 16, stride=1),
+        Block(16, 32, stride=2),
+        Block(32, 64, stride=2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, n_classes),
+    )
+
+
+_GROUPS = 8
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut around them (He et al. 2016, the basic block).
+
+    Takes (N, n_in, S, S) to (N, n_out, ⌈S/stride⌉, ⌈S/stride⌉); where these shapes differ, the shortcut is a
+    1x1 convolution.
+    """
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1, bias=False),
+            nn.GroupNorm(_GROUPS, n_out),
+            nn.ReLU(),
+            nn.Conv2d(n_out, n_out, kernel_size=3, padding=1, bias=False),
+            nn.GroupNorm(_GROUPS, n_out),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            self.shortcut = nn.Conv2d(n_in, n_out, kernel_size=1, stride=stride, bias=False)
+        self.relu = nn.ReLU()
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """The residual added to the shortcut, and ReLU."""
+        total: torch.Tensor = self.relu(self.residual(maps) + self.shortcut(maps))
+        return total
 
 
 _BUILDERS: dict[str, Callable[[Model, int], nn.Sequential]] = {
@@ -79,11 +147,17 @@ _BUILDERS: dict[str, Callable[[Model, int], nn.Sequential]] = {
     "mlp": _mlp,
     "lenet": _lenet,
     "cnn": _cnn,
+    "3c3d": _3c3d,
+    "resnet8": _resnet8,
 }
 
 
 def _pixels(model: Model) -> int:
     return IMAGE_CHANNELS * model.input_size**2
+
+
+def _last_side(model: Model) -> int:
+    return architectures.last_side(model.name, input_size=model.input_size, channels=model.channels)
 
 
 _INITS: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
