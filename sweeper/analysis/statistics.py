@@ -42,8 +42,8 @@ def summary(
     accuracy below 1/C + 3 standard errors on `val_size` images). `untuned` is trial 0's score, which no
     other column counts. `final_mean`, `final_sd` and Student's 95 % interval `final_low`..`final_high` are
     of the objective's test counterpart over `final_n` fresh seeds at the best setting, `final_diverged` of
-    which diverged. What does not exist is NaN. `samples` is what the costliest trial spent, `seconds` the time
-    in training and evaluation.
+    which diverged. What does not exist is NaN. `samples` is what the costliest trial spent, `seconds` the
+    time in training and evaluation.
     """
     search = trials[trials["phase"] == Phase.SEARCH].copy()
     final = trials[(trials["phase"] == Phase.FINAL) & (trials["origin"] == Origin.FINAL)].copy()

@@ -133,8 +133,8 @@ def _own_budget(arm: ArmSpace, frame: pd.DataFrame, experiment: Experiment) -> s
     """What an arm that doesn't share the others' budget has cost."""
     spent = frame.loc[frame["optimizer"] == arm.name, "samples"].iloc[0] / experiment.data.train_size
     return (
-        f"{arm.name} has a budget of its own, {arm.steps} steps a trial, which cost up to {spent:,.0f} epochs' "
-        f"worth of samples where the others have {experiment.budget.epochs}: shown beside them, not against."
+        f"{arm.name} has a budget of its own, {arm.steps} steps a trial, which cost up to {spent:,.0f} "
+        f"epochs where the others have {experiment.budget.epochs}: shown beside them, not against them."
     )
 
 
