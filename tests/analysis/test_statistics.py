@@ -22,6 +22,7 @@ def trials(*rows: dict[str, object]) -> pd.DataFrame:
         "val_accuracy": 0.5,
         "test_loss": np.nan,
         "test_accuracy": np.nan,
+        "samples": 400,
         "train_s": 2.0,
         "eval_s": 1.0,
         "params.lr": 0.01,
