@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from sweeper.optimizers.loss_rules.objective import flat
 from sweeper.training import losses
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
@@ -79,8 +80,8 @@ class ImagesObjective:
         names = [name for name, _ in self._network.named_parameters()]
         shapes = [p.shape for p in self._parameters]
         sizes = [p.numel() for p in self._parameters]
-        weights = nn.utils.parameters_to_vector(self._parameters).detach()
-        directions = torch.eye(self.n_parameters, device=weights.device)
+        weights = flat(self._parameters)
+        directions = torch.eye(self.n_parameters, dtype=weights.dtype, device=weights.device)
         hessian = torch.zeros_like(directions)
         for pixels, labels in self._chunks():
 

@@ -17,8 +17,9 @@ def backtrack(
     """Move `rule`'s weights along `direction` (P,), from lr times its length on, halving until it pays.
 
     A step pays with Armijo's condition f(w + t d) <= f(w) + 1e-4 t slope (Nocedal and Wright 2006, algorithm
-    3.1); each try is one forward pass. `loss` and `slope` are the loss and the directional derivative here.
-    Gives the loss reached, or None, with the weights as they were, where no step pays or none is left.
+    3.1) and a lower loss, without which a step too short for the weights' precision would seem to pay; each
+    try is one forward pass. `loss` and `slope` are the loss and the directional derivative here. Gives the
+    loss reached, or None, with the weights as they were, where no step pays or none is left.
     """
     start = rule.weights()
     length = rule.lr
@@ -26,7 +27,7 @@ def backtrack(
         for _ in range(HALVINGS):
             rule.move_to(start + length * direction)
             reached = objective.loss()
-            if reached <= loss + SUFFICIENT * length * slope:
+            if reached < loss and reached <= loss + SUFFICIENT * length * slope:
                 return reached
             length /= 2
     except BudgetSpentError:
