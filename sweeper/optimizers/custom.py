@@ -38,7 +38,8 @@ def arm(name: str, torch_class: str, keys: Iterable[str] = ()) -> Arm:
 def problems(torch_class: str, settings: Mapping[str, Iterable[Any]]) -> list[str]:
     """What is wrong with the class or with values of its hyperparameters; a trial of it is one step long.
 
-    `settings` are the values to try of each hyperparameter, one at a time.
+    `settings` are the values to try of each hyperparameter, one at a time. A value that is wrong alone may be
+    right beside the others' first or last values (SGD's `nesterov` needs a `momentum`).
     """
     try:
         defaults = _defaults(_class(torch_class))
@@ -48,18 +49,14 @@ def problems(torch_class: str, settings: Mapping[str, Iterable[Any]]) -> list[st
     found = [
         f"{key}: unknown key for {torch_class}; legal: {legal}" for key in settings if key not in defaults
     ]
-    known = {key: values for key, values in settings.items() if key in defaults}
-    trials: list[dict[str, Any]] = [{}] + [{key: value} for key, values in known.items() for value in values]
-    for setting in trials:
-        try:
-            _step_once(torch_class, setting)
-        except Exception as error:  # whatever torch makes of a value that it doesn't take
-            where = (
-                ", ".join(f"{key} = {value}" for key, value in setting.items()) or f"class = {torch_class!r}"
-            )
-            found.append(f"{where}: {' '.join(str(error).split()) or type(error).__name__}")
-            if not setting:
-                break  # it can't run at all: no value will help
+    if complaint := _complaint(torch_class, {}):
+        return [*found, f"class = {torch_class!r}: {complaint}"]  # it can't run at all: no value will help
+    known = {key: list(values) for key, values in settings.items() if key in defaults}
+    companies = [{key: values[end] for key, values in known.items()} for end in (0, -1)]
+    for key, value in ((key, value) for key, values in known.items() for value in values):
+        complaint = _complaint(torch_class, {key: value})
+        if complaint and all(_complaint(torch_class, {**company, key: value}) for company in companies):
+            found.append(f"{key} = {value}: {complaint}")
     return found
 
 
@@ -83,19 +80,21 @@ def _class(torch_class: str) -> type[torch.optim.Optimizer]:
     found = getattr(torch.optim, name, None) if torch_class.startswith(PREFIX) else None
     is_rule = inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)
     if found is None or not is_rule or found is torch.optim.Optimizer:
-        known = [
-            each
-            for each, member in vars(torch.optim).items()
-            if inspect.isclass(member) and issubclass(member, torch.optim.Optimizer) and each != "Optimizer"
-        ]
         raise UsageError(
             f"no such optimizer in torch {torch.__version__}; legal: {PREFIX}X with X one of "
-            f"{', '.join(sorted(known))}"
+            f"{', '.join(_legal())}"
         )
     if found is torch.optim.LBFGS:
         raise UsageError("needs the whole training set for each step; the arm lbfgs is made for it")
     chosen: type[torch.optim.Optimizer] = found
     return chosen
+
+
+def _legal() -> list[str]:
+    """Every class of torch.optim that can train on minibatches, whatever the network's parameters."""
+    classes = inspect.getmembers(torch.optim, inspect.isclass)
+    rules = [name for name, member in classes if issubclass(member, torch.optim.Optimizer)]
+    return [name for name in rules if name != "Optimizer" and not problems(PREFIX + name, {})]
 
 
 def _defaults(chosen: type[torch.optim.Optimizer]) -> dict[str, Any]:
@@ -109,8 +108,13 @@ def _defaults(chosen: type[torch.optim.Optimizer]) -> dict[str, Any]:
     return found
 
 
-def _step_once(torch_class: str, setting: Mapping[str, Any]) -> None:
+def _complaint(torch_class: str, setting: Mapping[str, Any]) -> str | None:
+    """What torch says, in one line, against a step of the class under that setting, if anything."""
     layer = torch.nn.Linear(4, 3)
-    rule = build(torch_class, layer.parameters(), **setting)
-    layer(torch.ones(2, 4)).sum().backward()
-    rule.step()
+    for parameter in layer.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    try:
+        build(torch_class, layer.parameters(), **setting).step()
+    except Exception as error:  # whatever torch makes of a value that it doesn't take
+        return " ".join(str(error).split()) or type(error).__name__
+    return None

@@ -44,9 +44,7 @@ class Training:
             generator=torch.Generator().manual_seed(seeds.weights(trial.seed)),
         )
         has_images = any(isinstance(layer, nn.Conv2d) for layer in self._network.modules())
-        # Rules that ask for the loss see the weights as one vector, which torch makes of contiguous ones only.
-        is_reordered = has_images and not self._arm.sees.asks_for_the_loss
-        self._memory_format = torch.channels_last if is_reordered else torch.contiguous_format
+        self._memory_format = torch.channels_last if has_images else torch.contiguous_format
         self._network.to(device=data.device, memory_format=self._memory_format)  # type: ignore[call-overload]
         self._ledger = Ledger(len(data.train), experiment.budget.epochs, self._space.steps)
         self._steps = self._make_steps()

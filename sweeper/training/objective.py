@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from sweeper.optimizers.loss_rules.objective import flat
 from sweeper.training import losses
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
@@ -52,7 +53,7 @@ class ImagesObjective:
             parameter.grad = None
         total = self._zero()
         with torch.enable_grad():
-            for pixels, labels in self._chunks():
+            for pixels, labels in self._chunks(self._memory_format):
                 part = self._loss(self._network(pixels), labels, reduction="sum") / self.n_images
                 part.backward()  # type: ignore[no-untyped-call]
                 total += part.detach()
@@ -66,7 +67,7 @@ class ImagesObjective:
         """The loss alone."""
         self._ledger.forward(self.n_images)
         total = self._zero()
-        for pixels, labels in self._chunks():
+        for pixels, labels in self._chunks(self._memory_format):
             total += self._loss(self._network(pixels), labels, reduction="sum") / self.n_images
         return self._with_penalty(total, losses.penalty(self._parameters, self._weight_decay))
 
@@ -79,9 +80,11 @@ class ImagesObjective:
         names = [name for name, _ in self._network.named_parameters()]
         shapes = [p.shape for p in self._parameters]
         sizes = [p.numel() for p in self._parameters]
-        weights = nn.utils.parameters_to_vector(self._parameters).detach()
-        hessian = torch.zeros(self.n_parameters, self.n_parameters, device=weights.device)
-        for pixels, labels in self._chunks():
+        weights = flat(self._parameters)
+        shape = (self.n_parameters, self.n_parameters)
+        hessian = torch.zeros(shape, dtype=weights.dtype, device=weights.device)
+        # Derivatives of derivatives side by side know no channels_last.
+        for pixels, labels in self._chunks(torch.contiguous_format):
 
             def part(
                 vector: torch.Tensor, pixels: torch.Tensor = pixels, labels: torch.Tensor = labels
@@ -101,10 +104,10 @@ class ImagesObjective:
         with torch.no_grad():
             return loss - float(losses.penalty(self._parameters, self._weight_decay))
 
-    def _chunks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _chunks(self, memory_format: torch.memory_format) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for start in range(0, self.n_images, CHUNK):
             part = slice(start, min(start + CHUNK, self.n_images))
-            yield self._data.batch(self._images, part, self._memory_format)
+            yield self._data.batch(self._images, part, memory_format)
 
     def _zero(self) -> torch.Tensor:
         """Sums are in double precision: a line search compares losses that differ in the last digits."""

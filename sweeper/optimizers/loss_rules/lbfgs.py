@@ -1,18 +1,22 @@
 """L-BFGS: torch's own, one iteration a step, without paying twice for the same point."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
 
 from sweeper.optimizers.loss_rules.objective import CONVERGED, BudgetSpentError, LossRule, Objective
 
+TRIES = 25
+"""The most lengths that one line search tries."""
+
 
 class LBFGS(torch.optim.LBFGS, LossRule):
     """torch's L-BFGS with the strong Wolfe line search, one iteration a step.
 
     torch evaluates the closure anew where the last step ended; here that evaluation is remembered, so a step
-    costs what its line search costs. torch's `max_eval` doesn't bound a line search; the objective does, by
-    BudgetSpentError, and then the weights stay at the best point that was evaluated.
+    costs what its line search costs. Where the objective says BudgetSpentError, the weights stay at the best
+    point that was evaluated.
     """
 
     def __init__(self, params: Iterable[torch.nn.Parameter], lr: float = 1.0, history: int = 10) -> None:
@@ -21,6 +25,8 @@ class LBFGS(torch.optim.LBFGS, LossRule):
             params,
             lr=lr,
             max_iter=1,
+            # By torch's default, 1, newer versions try a single length, and end where that is too long.
+            max_eval=1 + TRIES,
             history_size=history,
             tolerance_grad=CONVERGED,
             line_search_fn="strong_wolfe",
@@ -31,18 +37,26 @@ class LBFGS(torch.optim.LBFGS, LossRule):
         before = self.weights()
         seen = _Seen(self, closure)
         try:
+            loss = seen()
+            if not math.isfinite(loss) or not torch.isfinite(self.gradient()).all():
+                self.has_ended = True
+                return loss
             torch.optim.LBFGS.step(self, seen)  # type: ignore[no-untyped-call]
+            loss = seen.keep()
         except BudgetSpentError:
             self.has_ended = True
             return seen.back_to_best()
-        loss, gradient = seen.here()
         is_still = torch.equal(self.weights(), before)
-        self.has_ended = is_still or float(gradient.abs().max()) <= CONVERGED
+        self.has_ended = is_still or float(self.gradient().abs().max()) <= CONVERGED
         return loss
 
 
 class _Seen:
-    """A closure that remembers every point it was asked for, and the one where the last step ended."""
+    """A closure that remembers every point it was asked for, and the one where the last step ended.
+
+    A loss that is not finite is infinite here, its gradient NaN: torch's line search halves the step then,
+    while it would walk on into a loss of NaN.
+    """
 
     def __init__(self, rule: LBFGS, closure: Callable[[], float]) -> None:
         self._rule = rule
@@ -54,19 +68,22 @@ class _Seen:
         weights = self._rule.weights()
         for point, loss, gradient in self._points:
             if torch.equal(point, weights):
-                self._put(gradient)
+                self._rule.set_gradient(gradient)
                 return loss
         with torch.enable_grad():
-            loss = float(self._closure())
-        self._points.append((weights, loss, self._rule.gradient()))
+            found = float(self._closure())
+        loss, gradient = found, self._rule.gradient()
+        if not math.isfinite(found):
+            loss, gradient = math.inf, torch.full_like(gradient, math.nan)
+        self._points.append((weights, loss, gradient))
+        self._rule.set_gradient(gradient)  # in the order in memory that torch's L-BFGS wants
         return loss
 
-    def here(self) -> tuple[float, torch.Tensor]:
-        """Loss and gradient at the weights as they are, kept for the next step."""
+    def keep(self) -> float:
+        """Remember the weights as they are for the next step; the loss there."""
         loss = self()
-        ended_at = next(point for point in self._points if torch.equal(point[0], self._rule.weights()))
-        self._rule.memory["ended_at"] = ended_at
-        return loss, ended_at[2]
+        self._rule.memory["ended_at"] = (self._rule.weights(), loss, self._rule.gradient())
+        return loss
 
     def back_to_best(self) -> float:
         """Move to the point with the lowest loss of those seen; that loss."""
@@ -75,10 +92,3 @@ class _Seen:
         weights, loss, _ = min(self._points, key=lambda point: point[1])
         self._rule.move_to(weights)
         return loss
-
-    def _put(self, gradient: torch.Tensor) -> None:
-        offset = 0
-        for parameter in self._rule._params:
-            n = parameter.numel()
-            parameter.grad = gradient[offset : offset + n].view_as(parameter).clone()
-            offset += n

@@ -7,6 +7,9 @@ import torch
 from sweeper.optimizers.loss_rules.line_search import backtrack
 from sweeper.optimizers.loss_rules.objective import CONVERGED, LossRule, Objective
 
+LEAST_GROWN = 1e-8
+"""What damping grows to at least, so that it grows from 0 too."""
+
 
 class Newton(LossRule):
     """Steps to the minimum of the quadratic model: solves (H + damping I) d = -gradient.
@@ -25,7 +28,11 @@ class Newton(LossRule):
         if not torch.isfinite(gradient).all() or float(gradient.abs().max()) <= CONVERGED:
             self.has_ended = True
             return loss
-        direction = -_solved(closure.hessian().double(), gradient, self.param_groups[0]["damping"])
+        hessian = closure.hessian().double()
+        if not torch.isfinite(hessian).all():  # no damping would ever make it positive definite
+            self.has_ended = True
+            return loss
+        direction = -_solved(hessian, gradient, self.param_groups[0]["damping"])
         reached = backtrack(self, closure, direction, loss, float(gradient @ direction))
         self.has_ended = reached is None
         return loss if reached is None else reached
@@ -38,4 +45,4 @@ def _solved(hessian: torch.Tensor, gradient: torch.Tensor, damping: float) -> to
         factor, failed = torch.linalg.cholesky_ex(hessian + damping * identity)
         if not failed:
             return torch.cholesky_solve(gradient[:, None], factor)[:, 0]
-        damping *= 10
+        damping = max(10 * damping, LEAST_GROWN)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 CONVERGED = 1e-7
 """A gradient whose largest entry is no larger has nothing left to say (torch's L-BFGS has the same)."""
@@ -33,11 +32,19 @@ class Objective(Protocol):
         ...
 
 
+def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    """A copy of all numbers of `tensors` as one vector (P,), in the order of their indices.
+
+    torch's own `parameters_to_vector` refuses tensors whose memory has another order (channels_last).
+    """
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+
+
 class LossRule(torch.optim.Optimizer):
-    """A rule whose `step` takes an `Objective` and leaves the weights where the loss is lowest of all it saw.
+    """A rule whose `step` takes an `Objective` and never ends with a higher loss than the step before it.
 
     `has_ended` says that another step would change nothing: the rule has converged, or its budget is spent.
-    What it remembers lies in `state`, so `state_dict` holds it.
+    What it remembers lies in `state`, so `state_dict` holds it; a generator it doesn't hold.
     """
 
     def __init__(self, params: Iterable[torch.nn.Parameter], defaults: dict[str, Any]) -> None:
@@ -57,17 +64,34 @@ class LossRule(torch.optim.Optimizer):
 
     def weights(self) -> torch.Tensor:
         """A copy of all weights, as one vector (P,)."""
-        return parameters_to_vector(self._params).detach().clone()
+        return flat(self._params)
 
     def move_to(self, weights: torch.Tensor) -> None:
         """Set all weights from one vector (P,)."""
         with torch.no_grad():
-            vector_to_parameters(weights.to(self._params[0].dtype), self._params)
+            for parameter, values in zip(self._params, self._pieces(weights), strict=True):
+                parameter.copy_(values)
 
     def gradient(self) -> torch.Tensor:
         """A copy of the gradient that lies in the parameters, as one vector (P,)."""
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._params]
-        return parameters_to_vector(grads).detach().clone()
+        return flat(p.grad if p.grad is not None else torch.zeros_like(p) for p in self._params)
+
+    def set_gradient(self, gradient: torch.Tensor) -> None:
+        """Set every parameter's `grad` from one vector (P,)."""
+        for parameter, values in zip(self._params, self._pieces(gradient), strict=True):
+            parameter.grad = values.clone()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on as the rule would have whose `state_dict` it is."""
+        super().load_state_dict(state_dict)
+        for name, value in state_dict["state"].get(0, {}).items():
+            if isinstance(value, torch.Tensor):  # torch has given it the weights' type: half of the digits
+                self.memory[name] = value.to(self._params[0].device)
+
+    def _pieces(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """A vector (P,) as tensors of the parameters' shapes."""
+        pieces = torch.split(vector, [p.numel() for p in self._params])
+        return [piece.view(p.shape) for piece, p in zip(pieces, self._params, strict=True)]
 
     @property
     def lr(self) -> float:
