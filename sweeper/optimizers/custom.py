@@ -52,7 +52,7 @@ def problems(torch_class: str, settings: Mapping[str, Iterable[Any]]) -> list[st
     if complaint := _complaint(torch_class, {}):
         return [*found, f"class = {torch_class!r}: {complaint}"]  # it can't run at all: no value will help
     known = {key: list(values) for key, values in settings.items() if key in defaults}
-    companies = [{key: values[end] for key, values in known.items()} for end in (0, -1)]
+    companies = [{key: values[end] for key, values in known.items() if values} for end in (0, -1)]
     for key, value in ((key, value) for key, values in known.items() for value in values):
         complaint = _complaint(torch_class, {key: value})
         if complaint and all(_complaint(torch_class, {**company, key: value}) for company in companies):
