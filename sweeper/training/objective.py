@@ -14,6 +14,9 @@ from sweeper.training.losses import Loss
 CHUNK = 500
 """Images that go through a network at once; the parts of a loss and of its gradient are added up."""
 
+SIDE_BY_SIDE = 100
+"""Hessian-vector products that are computed at once: their memory is that of so many gradients."""
+
 
 class ImagesObjective:
     """Keeps the contract of `sweeper.optimizers.loss_rules.Objective`: mean loss on `images` plus L2 penalty.
@@ -95,7 +98,7 @@ class ImagesObjective:
                 return self._loss(scores, labels, reduction="sum") / self.n_images
 
             # Reverse over reverse: torch's forward mode, jvp, warns of its own deprecated parts.
-            hessian += torch.func.jacrev(torch.func.grad(part), chunk_size=CHUNK)(weights)
+            hessian += torch.func.jacrev(torch.func.grad(part), chunk_size=SIDE_BY_SIDE)(weights)
         decays = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in self._parameters])
         return hessian + torch.diag(self._weight_decay * decays.to(hessian))
 

@@ -17,7 +17,6 @@ from sweeper.training.ledger import Ledger
 from sweeper.training.objective import ImagesObjective
 
 # The first forward-mode derivative makes torch compile some of its own functions in a way that it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 N, N_CLASSES = 30, 3
 WEIGHT_DECAY = 0.3
