@@ -45,6 +45,7 @@ VENDORS = {
         "optimizers/loss_rules/",
         "workers/trainer.py",
         "lab/",
+        "cli/gradients.py",
     ),
     "pandas": ("analysis/", "cli/tables.py", "cli/output.py"),
     "plotly": ("analysis/",),
