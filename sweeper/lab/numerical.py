@@ -3,9 +3,8 @@
     forward   (f(w + h) - f(w)) / h              its error is about h f''/2
     centred   (f(w + h) - f(w - h)) / 2h         its error is about h² f'''/6
 
-Both also carry the loss's round-off over h, measured at 2e-11 times the loss for h = 1e-5, and growing as h
-shrinks. So h = 1e-5, near the best for centred ones (the cube root of 1e-16), and a smaller one only where a
-kink lies within the first.
+Both also carry the loss's round-off over h, which grows as h shrinks. So h = 1e-5, near the best for centred
+ones (the cube root of 1e-16), and a smaller one only where a kink lies within the first.
 """
 
 import math
