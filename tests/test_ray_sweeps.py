@@ -153,6 +153,56 @@ def test_one_worker_and_two_give_the_numbers_of_an_inline_run(
         assert len(attempts) == N_TRIALS
 
 
+EVERY_KIND = """
+[experiment]
+name = "every-kind"
+[data]
+name = "synthetic"
+train_size = 300
+val_size = 100
+test_size = 100
+augment = true
+[model]
+name = "linear"
+input_size = 8
+[loss]
+name = "hinge"
+[budget]
+trials_per_optimizer = 2
+epochs = 4
+[search]
+sampler = "random"
+[space]
+schedule = ["constant", "cosine", "step"]
+sampling = ["shuffle", "replacement"]
+init = ["kaiming", "xavier"]
+[optimizers.gd]
+[optimizers.nadam]
+[optimizers.lbfgs]
+[optimizers.bfgs]
+[optimizers.newton]
+steps = 1
+[optimizers.local_search]
+[optimizers.radam]
+class = "torch.optim.RAdam"
+lr = { low = 1e-4, high = 1e-1, scale = "log" }
+decoupled_weight_decay = [true, false]
+"""
+
+
+def test_rules_of_every_kind_give_the_numbers_of_an_inline_run_on_ray(tmp_path: Path) -> None:
+    file = tmp_path / "every-kind.toml"
+    file.write_text(EVERY_KIND)
+    inline, on_ray = (
+        run(file, f"sqlite:///{tmp_path / f'{workers}.db'}", workers=workers) for workers in ("inline", 2)
+    )
+    assert list(on_ray.trials["state"]) == ["complete"] * 14
+    assert_same_results(on_ray, inline)
+    spent = on_ray.trials.groupby("optimizer")["samples"].max() / 300
+    assert spent["newton"] > 2 * 1_930  # a budget of its own
+    assert spent.drop("newton").max() <= 4
+
+
 def test_a_sweep_outlives_its_workers_deaths(launch: Callable[..., Launched], undisturbed: Sweep) -> None:
     launched = launch()
     for n_finished in (2, 6):
