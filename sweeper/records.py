@@ -101,7 +101,7 @@ class EpochRecord:
 
     `samples`, `steps` and `grad_evals` count from the trial's start; seconds are this epoch's own. Losses are
     means per sample without the L2 term, the accuracy lies in 0..1. The validation values are None where this
-    epoch was not validated.
+    epoch was not validated, `lr` where the rule has none.
     """
 
     epoch: int
@@ -111,7 +111,7 @@ class EpochRecord:
     train_loss: float
     val_loss: float | None
     val_accuracy: float | None
-    lr: float
+    lr: float | None
     train_s: float
     eval_s: float
     recorded_at: datetime

@@ -5,6 +5,7 @@ means the same for every batch size.
 """
 
 import math
+from collections.abc import Callable, Mapping
 
 STEP_AT = (0.5, 0.75)
 """Where `step` divides by ten: at a half and three quarters of the budget (He et al. 2016, for CIFAR-10)."""
@@ -16,11 +17,15 @@ def factor(name: str, progress: float) -> float:
     `constant`: 1. `cosine`: (1 + cos(pi p)) / 2 (Loshchilov and Hutter 2017). `linear`: 1 - p. `step`: a
     tenth from 1/2 on, a hundredth from 3/4 on.
     """
-    if name == "constant":
-        return 1.0
-    if name == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
-    if name == "linear":
-        return 1 - progress
-    assert name == "step", name
-    return 10.0 ** -sum(progress >= start for start in STEP_AT)
+    return _FACTORS[name](progress)
+
+
+_FACTORS: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
+    "linear": lambda progress: 1 - progress,
+    "step": lambda progress: 10.0 ** -sum(progress >= start for start in STEP_AT),
+}
+
+NAMES = tuple(_FACTORS)
+"""Every schedule's name."""

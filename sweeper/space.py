@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper import schedules
 from sweeper.records import Params, Value
 
 SCALES = ("linear", "log", "one_minus_log")
@@ -50,7 +51,6 @@ def _names(*names: str) -> Hyperparameter:
 
 
 INITS = ("kaiming", "xavier", "normal")
-SCHEDULES = ("constant", "cosine", "linear", "step")
 SAMPLINGS = ("shuffle", "replacement")
 
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
@@ -66,7 +66,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "step": _positive(),
     "weight_decay": Hyperparameter(float, "a number from 0 to 1e100", lambda v: 0 <= v <= LARGEST),
     "batch_size": Hyperparameter(int, "a whole number from 1 to 1,000,000,000", lambda v: 1 <= v <= 10**9),
-    "schedule": _names(*SCHEDULES),
+    "schedule": _names(*schedules.NAMES),
     "sampling": _names(*SAMPLINGS),
     "init": _names(*INITS),
 }
@@ -138,7 +138,8 @@ def parse(name: str, raw: object) -> Dimension:
             raise ValueError("the same value stands twice in the list; each may stand there once")
         return Choice(tuple(raw)) if len(raw) > 1 else Fixed(raw[0])
     if not domain.accepts(raw):
-        raise ValueError(f"must be {domain.legal}, a list of such, or {{ low, high, scale }}")
+        a_range = "" if domain.kind is str else ", or { low, high, scale }"
+        raise ValueError(f"must be {domain.legal}{',' if a_range else ', or'} a list of such{a_range}")
     assert isinstance(raw, int | float | str)
     return Fixed(raw)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from sweeper import schedules, space
+from sweeper import schedules
 
 N_STEPS = 40
 
@@ -22,7 +22,7 @@ TORCHS: dict[str, Callable[[torch.optim.Optimizer], Any]] = {
 
 
 def test_every_schedule_that_a_file_may_name_is_held_against_torch() -> None:
-    assert set(TORCHS) == set(space.SCHEDULES)
+    assert set(TORCHS) == set(schedules.NAMES)
 
 
 @pytest.mark.parametrize("name", TORCHS)

@@ -18,7 +18,7 @@ from sweeper.api.sweep import StoreLocation, Sweep, open_store
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
 from sweeper.errors import ExperimentError, InterruptedSweepError, LeaseHeldError, UsageError
-from sweeper.experiment import Experiment
+from sweeper.experiment import ArmSpace, Experiment
 from sweeper.records import StoredTrial, SweepState
 from sweeper.store import Committer, Store, WriterThread
 from sweeper.training import data
@@ -129,9 +129,18 @@ def _look_up_classes(experiment: Experiment, source: str) -> None:
             if values.get("weight_decay") == (0.0,):
                 del values["weight_decay"]  # what a class has no name for need not be given
             found = optimizers.custom.problems(arm.torch_class, values)
-            problems += [f"optimizers.{arm.name}.{line}" for line in found]
+            problems += [_class_problem(arm, line) for line in found]
     if problems:
         raise ExperimentError(source, problems)
+
+
+def _class_problem(arm: ArmSpace, line: str) -> str:
+    if line.startswith("weight_decay: unknown") and "weight_decay" not in arm.own:
+        return (
+            f"space.weight_decay: {arm.torch_class} takes none; "
+            f"optimizers.{arm.name}.weight_decay = 0.0 leaves it out"
+        )
+    return f"optimizers.{arm.name}.{line}"
 
 
 def _worker_count(given: WorkerCount | None, experiment: Experiment) -> WorkerCount:

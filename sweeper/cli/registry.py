@@ -46,7 +46,7 @@ def _properties() -> Table:
 
 def _spaces() -> Table:
     table = Table(title="Search spaces", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("optimizer", "a step sees", "searched", "untuned: torch's defaults"):
+    for heading in ("optimizer", "a step sees", "searched", "untuned setting"):
         table.add_column(heading, overflow="fold")
     for arm in ARMS.values():
         searched = "; ".join(_dimension(name, d) for name, d in arm.space.items())

@@ -108,7 +108,7 @@ def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) 
     lines = [
         f"{METRICS[experiment.objective]} after epoch {experiment.budget.epochs} on "
         f"{n_images:,} images, capped at chance level ({chance:.3f}); "
-        f"accuracy is that setting's; untuned: torch's defaults; dead: no better than chance."
+        f"accuracy is that setting's; untuned: the usual defaults; dead: no better than chance."
     ]
     done = sum(info.trials[state] for state in TrialState if state.is_finished)
     if done < experiment.n_trials:
@@ -120,10 +120,12 @@ def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) 
         )
     if behind := analysis.behind_untuned(frame, objective=experiment.objective):
         lines.append(
-            f"{', '.join(behind)}: the best found is worse than torch's defaults: searched too little; "
+            f"{', '.join(behind)}: the best found is worse than the untuned setting: searched too little; "
             f"try --set budget.trials_per_optimizer={2 * experiment.budget.trials_per_optimizer}"
         )
-    lines += [_own_budget(arm, frame, experiment) for arm in experiment.arms if arm.steps is not None]
+    trained = set(frame.loc[frame["complete"] > 0, "optimizer"])
+    own = [arm for arm in experiment.arms if arm.steps is not None and arm.name in trained]
+    lines += [_own_budget(arm, frame, experiment) for arm in own]
     if experiment.data.name == "synthetic":
         lines.append("Synthetic images: this shows how Sweeper works, not which optimizer is better.")
     return lines
@@ -132,9 +134,10 @@ def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) 
 def _own_budget(arm: ArmSpace, frame: pd.DataFrame, experiment: Experiment) -> str:
     """What an arm that doesn't share the others' budget has cost."""
     spent = frame.loc[frame["optimizer"] == arm.name, "samples"].iloc[0] / experiment.data.train_size
+    steps = "1 step" if arm.steps == 1 else f"{arm.steps} steps"
     return (
-        f"{arm.name} has a budget of its own, {arm.steps} steps a trial, which cost up to {spent:,.0f} "
-        f"epochs where the others have {experiment.budget.epochs}: shown beside them, not against them."
+        f"{arm.name} has a budget of its own, {steps} a trial, which cost up to {spent:,.0f} epochs where "
+        f"the others have {experiment.budget.epochs}: shown beside them, not against them."
     )
 
 

@@ -19,7 +19,9 @@ SHARED_DEFAULTS: Mapping[str, Any] = {
 """`[space]` where the file says nothing. `init` is searched only where it stands there: `[model]` has it."""
 
 _CLASS_ARM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+_CLASS = re.compile(r"torch\.optim\.[A-Za-z]\w{0,99}")
 _KEYWORD = re.compile(r"[a-z_][a-z0-9_]{0,99}")
+_NOT_OF_A_CLASS = ("effective_lr", "steps", "betas")
 
 
 def read_shared(table: Mapping[str, Any], problems: list[str]) -> dict[str, Dimension]:
@@ -74,9 +76,9 @@ def _read_arm(
             defaults.pop(stands_for, None)
     steps = _read_steps(name, table["steps"], problems) if arm.may_have_steps and "steps" in table else None
     known = {key: raw for key, raw in table.items() if not (arm.may_have_steps and key == "steps")}
-    legal = (*arm.keys(), *arm.sees.shared, *(["steps"] if arm.may_have_steps else []))
+    legal = (*arm.keys(), *arm.shared, *(["steps"] if arm.may_have_steps else []))
     own = _read_dimensions(f"optimizers.{name}", {**defaults, **known}, legal, problems)
-    return ArmSpace(name, own, _left(shared, own, arm.sees.shared), steps=steps)
+    return ArmSpace(name, own, _left(shared, own, arm.shared), steps=steps)
 
 
 def _left(
@@ -86,14 +88,14 @@ def _left(
     return {key: value for key, value in shared.items() if key in used and key not in own}
 
 
-def _read_steps(name: str, raw: object, problems: list[str]) -> int | None:
+def _read_steps(name: str, raw: object, problems: list[str]) -> int:
     if isinstance(raw, int) and not isinstance(raw, bool) and 1 <= raw <= LARGEST:
         return raw
-    problems.append(
+    problems.append(  # and then as if steps had been given: what the epochs pay doesn't matter
         f"optimizers.{name}.steps = {shown(raw)}: must be a whole number from 1 to {LARGEST:,}: how many "
         f"steps a trial takes, whatever they cost"
     )
-    return None
+    return 1
 
 
 def _read_class(
@@ -108,15 +110,20 @@ def _read_class(
         )
     elif not _CLASS_ARM_NAME.fullmatch(name):
         problems.append(f"{where}: must be called by a letter and then letters, digits, - and _")
-    if not isinstance(torch_class, str):
+    if not (isinstance(torch_class, str) and _CLASS.fullmatch(torch_class)):
         problems.append(f'{where}.class = {shown(torch_class)}: must be a name such as "torch.optim.RAdam"')
     own_table = {key: raw for key, raw in table.items() if key != "class"}
     if "lr" not in own_table:
         problems.append(
             f"{where}.lr: missing; a class has no default space: give lr a value or {{ low, high, scale }}"
         )
-    legal = tuple(key for key in own_table if _KEYWORD.fullmatch(key) and key != "effective_lr")
-    own = _read_dimensions(where, own_table, legal, problems)
+    legal = tuple(key for key in own_table if _KEYWORD.fullmatch(key) and key not in _NOT_OF_A_CLASS)
+    problems += [
+        f"{where}.{key}: unknown key; legal: what the constructor of {torch_class} takes"
+        for key in own_table
+        if key not in legal
+    ]
+    own = _read_dimensions(where, {key: own_table[key] for key in legal}, legal, problems)
     return ArmSpace(name, own, _left(shared, own, space.SHARED), torch_class=str(torch_class))
 
 

@@ -19,6 +19,9 @@ WRITTEN_OUT_BAR = 1e-10
 TORCH_LIMIT = 2_500
 """`torch.autograd.gradcheck` evaluates the loss twice for each parameter: above this number, too long."""
 
+WEIGHT_DECAY = 0.1
+"""2λ of the L2 term that is checked along."""
+
 _FORMULAS = {"cross_entropy": analytic.softmax_cross_entropy, "hinge": analytic.multiclass_svm}
 
 
@@ -57,13 +60,16 @@ class TorchCheck:
 
 
 def written_out(problem: Problem, loss: str, gradients: Sequence[torch.Tensor]) -> WrittenOutCheck:
-    """The formula of `loss` for a linear model, against autograd's `gradients` (C, D) and (C,)."""
+    """The formula of `loss` and its L2 term for a linear model, against autograd's `gradients` (C, D), (C,).
+
+    The penalty is that of `WEIGHT_DECAY`.
+    """
     layer = problem.network[-1]
     assert isinstance(layer, nn.Linear)
     x, w, b = problem.pixels.flatten(1).numpy(), layer.weight.detach().numpy().T, layer.bias.detach().numpy()
     labels = problem.labels.numpy()
     started = time.perf_counter()
-    found = _FORMULAS[loss](x, labels, w, b)
+    found = _FORMULAS[loss](x, labels, w, b, l2=WEIGHT_DECAY / 2)
     seconds = time.perf_counter() - started
     mine = torch.cat([torch.from_numpy(found.dw.T).flatten(), torch.from_numpy(found.db)])
     autograds = torch.cat([gradient.flatten() for gradient in gradients])

@@ -16,10 +16,11 @@ from sweeper import architectures
 from sweeper.errors import UsageError
 from sweeper.experiment.sections import Model
 from sweeper.lab import cross_checks, numerical
+from sweeper.lab.cross_checks import WEIGHT_DECAY
 from sweeper.lab.numerical import Quotient
 from sweeper.lab.problem import draw
 from sweeper.lab.verdict import Check, TensorCheck, judge
-from sweeper.training.losses import LOSSES, Loss
+from sweeper.training.losses import LOSSES, Loss, penalty
 
 N_COORDINATES = 100
 """How many coordinates of each tensor are checked unless all are."""
@@ -70,8 +71,9 @@ def _checks(
             opinion = None
             if name == "linear":
                 scores = problem.network(problem.pixels)
-                loss = losses[found.loss](scores, problem.labels)
-                gradients = torch.autograd.grad(loss, list(problem.network.parameters()))
+                parameters = list(problem.network.parameters())
+                loss = losses[found.loss](scores, problem.labels) + penalty(parameters, WEIGHT_DECAY)
+                gradients = torch.autograd.grad(loss, parameters)
                 opinion = cross_checks.written_out(problem, found.loss, gradients)
             torchs = cross_checks.torch_gradcheck(name, found.loss, seed)
             yield replace(found, written_out=opinion, torch=torchs)
@@ -109,7 +111,7 @@ def check(
             slopes = analytic[name].gradients[tensor].flatten()[chosen[tensor]]
             found = [by_loss[name] for by_loss in quotients]
             loss = analytic[name].loss
-            tensors[name].append(judge(tensor, parameter.numel(), slopes, found, loss))
+            tensors[name].append(judge(tensor, parameter.numel(), slopes, found, loss, probe.pass_s[name]))
     return tuple(
         Check(model, name, len(labels), pixels.shape[-1], tuple(tensors[name]), analytic[name].seconds)
         for name in losses
@@ -130,7 +132,7 @@ def _analytic(network: nn.Module, loss: Loss, pixels: torch.Tensor, labels: torc
     for _ in range(3):
         started = time.perf_counter()
         value = loss(network(pixels), labels)
-        gradients = torch.autograd.grad(value, parameters)
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         seconds.append(time.perf_counter() - started)
     return _Analytic(value.item(), dict(zip(names, gradients, strict=True)), min(seconds))
 

@@ -2,8 +2,9 @@
 
 ReLU, max pooling and the hinge loss have kinks: points where the slope jumps. A difference quotient across
 one mixes the slopes of both sides and says nothing about the gradient. `Kinks` watches torch's operations
-themselves and not modules, so it sees every ReLU, clamp and maximum, whoever calls it. An operation that it
-doesn't know is taken as smooth: then a right gradient may fail the check, but no wrong one passes.
+themselves and not modules, so it sees those in `_SIDES`, whoever calls them: what Sweeper's
+networks and losses are made of. An operation that it doesn't know is taken as smooth: then a right gradient
+may fail the check, but no wrong one passes.
 
 Two evaluations on the same side of every kink can still have crossed one back and forth in between; with
 steps as small as the gradient check's that needs two kinks of one unit within a step.

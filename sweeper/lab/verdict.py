@@ -34,7 +34,8 @@ class TensorCheck:
     """One parameter tensor: `kinks` of its `coordinates` checked ones were not judged.
 
     Errors are the largest relative ones, NaN if nothing was judged; `largest_gradient` is the largest
-    absolute analytic gradient among the checked coordinates; `numerical_s` is what the difference quotients
+    absolute analytic gradient among the checked coordinates; `pass_s` is what one evaluation of the loss
+    takes, from this tensor's layer on, and `numerical_s` what the difference quotients, watched for kinks,
     took. `size` is how many coordinates the tensor has.
     """
 
@@ -46,6 +47,7 @@ class TensorCheck:
     centred_error: float
     largest_gradient: float
     numerical_s: float
+    pass_s: float
 
     @property
     def passed(self) -> bool:
@@ -62,8 +64,8 @@ class Check:
     """One model with one loss: its tensors, times, and further opinions where there are any.
 
     `analytic_s` is a whole gradient by autograd. `numerical_s` is what the checked coordinates took, one
-    forward pass of the layers concerned for each quotient, and `whole_numerical_s` what a whole centred
-    numerical gradient takes at that pace: extrapolated, unless `is_whole`.
+    forward pass of the layers concerned for each quotient and watching for kinks. `whole_numerical_s` is what
+    a whole centred numerical gradient takes that watches nothing: extrapolated from single passes.
     """
 
     model: str
@@ -107,8 +109,8 @@ class Check:
 
     @property
     def whole_numerical_s(self) -> float:
-        """Seconds of the whole numerical gradient: each tensor's pace times its size."""
-        return sum(tensor.numerical_s / tensor.coordinates * tensor.size for tensor in self.tensors)
+        """Seconds of the whole numerical gradient: two passes for each number."""
+        return sum(2 * tensor.pass_s * tensor.size for tensor in self.tensors)
 
     @property
     def is_whole(self) -> bool:
@@ -132,7 +134,12 @@ class Check:
 
 
 def judge(
-    tensor: str, size: int, analytic: torch.Tensor, quotients: Sequence[Quotient], loss: float
+    tensor: str,
+    size: int,
+    analytic: torch.Tensor,
+    quotients: Sequence[Quotient],
+    loss: float,
+    pass_s: float = 0.0,
 ) -> TensorCheck:
     """Hold a tensor's difference quotients against the analytic gradient (K,) of the same K coordinates.
 
@@ -156,6 +163,7 @@ def judge(
         centred_error=largest_error([quotient.centred for quotient in quotients]),
         largest_gradient=analytic.abs().max().item(),
         numerical_s=sum(quotient.seconds for quotient in quotients),
+        pass_s=pass_s,
     )
 
 

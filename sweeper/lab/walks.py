@@ -24,8 +24,8 @@ DIALS: Mapping[str, tuple[float, ...]] = {
     "beta1": (0.0, 0.9, 0.99),
     "beta2": (0.9, 0.99, 0.999),
 }
-"""The settings that a user chooses from. Rules that divide by a root of squared gradients step by about their
-lr whatever the gradient's size, so they have a learning rate of their own."""
+"""The settings that a user chooses from. The size of the gradient cancels out where a rule divides
+by a root of squared gradients, so those rules have a learning rate of their own."""
 
 
 @dataclass(frozen=True)

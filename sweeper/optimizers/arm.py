@@ -100,6 +100,8 @@ class Arm:
     sees: Sees = Sees.MINIBATCHES
     first_step: StepCost = StepCost(gradients=1)
     later_step: StepCost = StepCost(gradients=1)
+    ignores: tuple[str, ...] = ()
+    """Dimensions that rules which see what it sees share, and that mean nothing to this one."""
     max_parameters: int | None = None
     """The largest model, in parameters, that the rule is for; None where any is."""
     optional: tuple[str, ...] = ()
@@ -108,6 +110,11 @@ class Arm:
     """Keys that stand for another and are never given beside it: `{"lr": "effective_lr"}`."""
     implied: Mapping[str, float] = field(default_factory=dict)
     """torch's values of hyperparameters that the untuned setting doesn't name."""
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The dimensions of `[space]` that mean something to the rule."""
+        return tuple(name for name in self.sees.shared if name not in self.ignores)
 
     def keys(self) -> tuple[str, ...]:
         """Every hyperparameter of the arm's own that a file may set."""

@@ -117,7 +117,7 @@ _BEYOND = (
         second_moments=True,
         leaky_second_moments=True,
         bias_correction=True,
-        space={**_ADAM_SPACE, "weight_decay": DefaultDimension(_log(1e-3, 1.0))},
+        space={**_ADAM_SPACE, "weight_decay": DefaultDimension(_log(1e-3, 1.0), fixed=1e-2, from_trials=16)},
         default={"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 1e-2},
         optional=("eps",),
         implied={"eps": 1e-8},
@@ -195,6 +195,7 @@ _GRADIENT_FREE = (
         space={},
         default={},
         sees=Sees.SUBSET,
+        ignores=("init",),  # the first draw replaces all weights
         first_step=StepCost(forwards=1),
         later_step=StepCost(forwards=1),
     ),

@@ -80,7 +80,8 @@ def build(
     weight_decay: float | None = None,
     **hyperparameters: Any,
 ) -> torch.optim.Optimizer:
-    """The optimizer `name` over `params`, with torch's defaults for what isn't given.
+    """The optimizer `name` over `params`, with the untuned setting's values for what isn't given: torch's
+    defaults, where the rule is torch's and has them.
 
     `weight_decay` is 2λ of the L2 penalty λ Σ W²: it adds `weight_decay * w` to the gradient of weights, and
     nothing to that of biases and other one-dimensional parameters; adamw decouples it (default 0.01; 0 for

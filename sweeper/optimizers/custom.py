@@ -4,7 +4,8 @@ Its hyperparameters have the constructor's own names, but for `betas`, which is 
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +15,10 @@ from sweeper.optimizers.arm import Arm
 from sweeper.optimizers.builders import decayed
 
 PREFIX = "torch.optim."
+
+COMBINATIONS = 256
+"""So many combinations of values are tried before a sweep begins."""
+
 _HOW_IT_RUNS = {"foreach", "maximize", "capturable", "differentiable", "fused"}
 """Arguments of torch's constructors that say how a rule is computed, not what it does."""
 
@@ -38,26 +43,56 @@ def arm(name: str, torch_class: str, keys: Iterable[str] = ()) -> Arm:
 def problems(torch_class: str, settings: Mapping[str, Iterable[Any]]) -> list[str]:
     """What is wrong with the class or with values of its hyperparameters; a trial of it is one step long.
 
-    `settings` are the values to try of each hyperparameter, one at a time. A value that is wrong alone may be
-    right beside the others' first or last values (SGD's `nesterov` needs a `momentum`).
+    `settings` are the values to try of each hyperparameter. They are tried together, up to `COMBINATIONS`
+    combinations, for some are wrong only beside others (SGD's `nesterov` needs a `momentum`).
     """
     try:
         defaults = _defaults(_class(torch_class))
     except UsageError as error:
-        return [f"class = {torch_class!r}: {error}"]
+        return [f'class = "{torch_class}": {error}']
     legal = ", ".join(defaults)
     found = [
         f"{key}: unknown key for {torch_class}; legal: {legal}" for key in settings if key not in defaults
     ]
     if complaint := _complaint(torch_class, {}):
-        return [*found, f"class = {torch_class!r}: {complaint}"]  # it can't run at all: no value will help
-    known = {key: list(values) for key, values in settings.items() if key in defaults}
-    companies = [{key: values[end] for key, values in known.items() if values} for end in (0, -1)]
-    for key, value in ((key, value) for key, values in known.items() for value in values):
+        return [*found, f'class = "{torch_class}": {complaint}']  # it can't run at all: no value will help
+    known: dict[str, list[Any]] = {}
+    for key in (key for key in settings if key in defaults):
+        known[key] = list(settings[key])
+        if isinstance(defaults[key], bool) and not all(isinstance(value, bool) for value in known[key]):
+            found.append(f"{key}: must be true or false, or a list of both")
+            del known[key]
+    single = _single_values(torch_class, known)
+    return found + (single or _combinations(torch_class, known))
+
+
+def _single_values(torch_class: str, values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """A line for each value that torch refuses alone, and beside the others' first and last values too."""
+    companies = [{key: several[end] for key, several in values.items()} for end in (0, -1)]
+    lines = []
+    for key, value in ((key, value) for key, several in values.items() for value in several):
         complaint = _complaint(torch_class, {key: value})
         if complaint and all(_complaint(torch_class, {**company, key: value}) for company in companies):
-            found.append(f"{key} = {value}: {complaint}")
-    return found
+            lines.append(f"{key} = {value}: {complaint}")
+    return lines
+
+
+def _combinations(torch_class: str, values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """A line for each complaint of torch's about values together, with only those that bring it about."""
+    lines: dict[str, str] = {}
+    combinations = itertools.product(*values.values())
+    for combination in itertools.islice(combinations, COMBINATIONS):
+        setting = dict(zip(values, combination, strict=True))
+        complaint = _complaint(torch_class, setting)
+        if complaint is None or complaint in lines:
+            continue
+        for key in list(setting):
+            fewer = {other: value for other, value in setting.items() if other != key}
+            if _complaint(torch_class, fewer) == complaint:
+                setting = fewer
+        culprits = ", ".join(f"{key} = {value}" for key, value in setting.items())
+        lines[complaint] = f"{culprits}: {complaint}"
+    return list(lines.values())
 
 
 def build(
@@ -110,11 +145,11 @@ def _defaults(chosen: type[torch.optim.Optimizer]) -> dict[str, Any]:
 
 def _complaint(torch_class: str, setting: Mapping[str, Any]) -> str | None:
     """What torch says, in one line, against a step of the class under that setting, if anything."""
-    layer = torch.nn.Linear(4, 3)
-    for parameter in layer.parameters():
+    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (3,))]
+    for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)
     try:
-        build(torch_class, layer.parameters(), **setting).step()
+        build(torch_class, parameters, **setting).step()
     except Exception as error:  # whatever torch makes of a value that it doesn't take
         return " ".join(str(error).split()) or type(error).__name__
     return None

@@ -25,8 +25,8 @@ class Steps(Protocol):
         ...
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the last step."""
+    def lr(self) -> float | None:
+        """The learning rate of the last step; None where the rule has none."""
         ...
 
     def can_step(self) -> bool:
@@ -193,9 +193,9 @@ class LossSteps:
         return self._objective.starting_loss
 
     @property
-    def lr(self) -> float:
-        """The learning rate, which the line search multiplies."""
-        return self._optimizer.lr
+    def lr(self) -> float | None:
+        """The learning rate, which the line search multiplies; None where the rule draws."""
+        return self._optimizer.lr if "lr" in self._optimizer.defaults else None
 
     def can_step(self) -> bool:
         """Whether the budget pays for the least that a step costs, and the rule has not converged."""

@@ -50,6 +50,16 @@ def test_an_arm_leaves_out_the_shared_dimensions_that_mean_nothing_to_it(name: s
     assert set(arm(f"[optimizers.{name}]\n{steps}").shared) == used
 
 
+def test_random_search_has_no_use_for_an_initialization() -> None:
+    assert "init" not in arm("[optimizers.random_search]", "space.init=['xavier', 'normal']").shared
+    assert "init" in arm("[optimizers.local_search]", "space.init=['xavier', 'normal']").shared
+
+
+def test_below_16_trials_adamw_keeps_its_usual_weight_decay() -> None:
+    adamw = arm("[optimizers.adamw]", "budget.trials_per_optimizer=15")
+    assert adamw.own["weight_decay"] == Fixed(1e-2)
+
+
 def test_adamw_searches_a_weight_decay_of_its_own() -> None:
     adamw = arm("[optimizers.adamw]")
     assert adamw.own["weight_decay"] == Range(1e-3, 1.0, "log")
@@ -87,7 +97,7 @@ def test_newton_may_have_a_number_of_steps_as_its_budget() -> None:
 
 @pytest.mark.parametrize("steps", ["0", "true", "1.5", "[5]", '"five"', "10000000000"])
 def test_a_wrong_number_of_steps_is_refused_with_what_is_legal(steps: str) -> None:
-    (problem,) = (p for p in problems(f"[optimizers.newton]\nsteps = {steps}\n") if ".steps" in p[:30])
+    (problem,) = problems(f"[optimizers.newton]\nsteps = {steps}\n")
     assert problem.startswith("optimizers.newton.steps = ")
     assert "a whole number from 1" in problem
 
@@ -130,7 +140,9 @@ def test_a_class_has_torchs_own_defaults_as_its_untuned_setting() -> None:
         ('[optimizers.adam]\nclass = "torch.optim.Adam"\nlr = 0.1\n', "adam is an arm already"),
         ('[optimizers."r adam"]\nclass = "torch.optim.RAdam"\nlr = 0.1\n', "must be called by a letter"),
         (f"{RADAM}effective_lr = 0.1\n", "optimizers.radam.effective_lr: unknown key"),
-        (f"{RADAM}Rho = 0.1\n", "optimizers.radam.Rho: unknown key"),
+        (f"{RADAM}Rho = 0.1\n", "optimizers.radam.Rho: unknown key; legal: what the constructor of"),
+        (f"{RADAM}steps = 3\n", "optimizers.radam.steps: unknown key"),
+        ('[optimizers.radam]\nclass = ""\nlr = 0.1\n', 'optimizers.radam.class = "": must be a name such as'),
         (f'{RADAM}rho = "big"\n', 'optimizers.radam.rho = "big": must be a number'),
         (f"{RADAM}rho = {{ low = false, high = true }}\n", "low and high must each be a number"),
         ("[optimizers.radma]\n", 'or any other name with class = "torch.optim.X"'),

@@ -32,7 +32,7 @@ def test_a_class_is_accepted_or_refused_with_one_clear_line(name: str) -> None:
     problems = custom.problems(f"torch.optim.{name}", {})
     assert len(problems) == (name in REFUSED)
     for problem in problems:
-        assert problem.startswith(f"class = 'torch.optim.{name}': ")
+        assert problem.startswith(f'class = "torch.optim.{name}": ')
         assert "\n" not in problem
         assert len(problem) < 160
 
@@ -70,7 +70,7 @@ def test_lbfgs_is_refused_in_favour_of_the_arm() -> None:
 )
 def test_what_is_no_rule_of_torchs_is_refused_with_those_that_are(torch_class: str) -> None:
     (problem,) = custom.problems(torch_class, {})
-    assert problem.startswith(f"class = {torch_class!r}: no such optimizer in torch ")
+    assert problem.startswith(f'class = "{torch_class}": no such optimizer in torch ')
     legal = problem.partition("X one of ")[2].split(", ")
     assert set(legal) == set(CLASSES) - REFUSED
 
@@ -134,8 +134,28 @@ def test_every_bad_value_is_told_in_a_line_of_its_own() -> None:
 
 
 def test_a_value_that_is_right_only_beside_another_one_is_right() -> None:
-    settings = {"lr": [1e-4, 1e-1], "nesterov": [True], "momentum": [0.0, 0.9]}
+    settings = {"lr": [1e-4, 1e-1], "nesterov": [True], "momentum": [0.5, 0.9]}
     assert custom.problems("torch.optim.SGD", settings) == []
+
+
+def test_values_that_are_wrong_only_together_are_told() -> None:
+    settings = {"lr": [1e-4, 1e-1], "nesterov": [False, True], "momentum": [0.0, 0.9]}
+    (problem,) = custom.problems("torch.optim.SGD", settings)
+    assert problem.startswith("nesterov = True: Nesterov momentum requires a momentum")
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0.3], [True, 0.0]])
+def test_what_is_true_or_false_is_no_number(values: list[float]) -> None:
+    (problem,) = custom.problems("torch.optim.Adam", {"amsgrad": values})
+    assert problem == "amsgrad: must be true or false, or a list of both"
+
+
+def test_a_check_draws_nothing_from_the_global_generator() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    custom.problems("torch.optim.Adam", {"lr": [0.1]})
+    assert torch.rand(1) == expected
 
 
 def test_a_value_that_is_right_beside_none_of_the_others_is_told() -> None:

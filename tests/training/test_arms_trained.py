@@ -100,8 +100,8 @@ def test_every_arm_lowers_the_loss(
     arm: str, experiment_of: MakeExperiment, make_trial: MakeTrial, small: Dataset
 ) -> None:
     records = train(trial_of(make_trial, arm), experiment_of(arm), small)
-    start = math.log(10) + 0.1  # the output layer is small: near chance
-    assert records[-1].train_loss < (start if arm == "random_search" else 2.3)
+    # A single draw of random search ends on either side of ln 10; the best of 18 is below it.
+    assert records[-1].train_loss < (math.log(10) if arm == "random_search" else 2.3)
 
 
 @pytest.mark.parametrize("arm", optimizers.names())
@@ -138,6 +138,15 @@ def test_the_last_record_of_every_arm_is_validated(
 ) -> None:
     experiment = experiment_of(arm, f"budget.eval_every={EPOCHS + 1}")
     assert train(trial_of(make_trial, arm), experiment, small)[-1].val_loss is not None
+
+
+@pytest.mark.parametrize("arm", optimizers.names())
+def test_a_rule_without_a_learning_rate_reports_none(
+    arm: str, experiment_of: MakeExperiment, make_trial: MakeTrial, small: Dataset
+) -> None:
+    experiment = experiment_of(arm, own="steps=1" if arm == "newton" else "")
+    (first, *_) = train(trial_of(make_trial, arm), experiment, small)
+    assert first.lr == (None if arm in ("random_search", "local_search") else SETTINGS[arm]["lr"])
 
 
 # --- what each costs: design decision 8 -------------------------------------------------------------------

@@ -16,7 +16,7 @@ class _Draws(LossRule):
     def __init__(
         self, params: Iterable[torch.nn.Parameter], generator: torch.Generator | None, **defaults: float
     ) -> None:
-        super().__init__(params, {"lr": 0.0, **defaults})
+        super().__init__(params, defaults)
         self._generator = generator
 
     def _normal(self, sd: float) -> torch.Tensor:
