@@ -70,8 +70,8 @@ def _print(checks: Sequence[Check], took_s: float) -> None:
         f"{verdict} ({duration(took_s)}).",
         f"Errors are relative, the largest of all coordinates; a centred one passes below {CENTRED_BAR:g}. "
         "Kinks: coordinates within a step of a kink of ReLU, pooling or hinge, which are not judged.",
-        "Whole: what a centred numerical gradient of every parameter would take, at the pace of those "
-        "checked; autograd: what the exact one takes.",
+        "Whole: what a centred numerical gradient of every parameter would take, two passes for each; "
+        "autograd: what the exact one takes.",
     )
     for line in lines:
         console.print(line, markup=False, highlight=False)
