@@ -70,6 +70,16 @@ class Flaky(SimulatedWorkers):
         return event
 
 
+class Converging(SimulatedWorkers):
+    """Ends every trial after two epochs, and says so only when asked for more, with nothing to record."""
+
+    def _advanced(self, slot: Slot, until: int) -> Advanced:
+        if self._epoch[slot] >= 2:
+            trial, attempt = self._work[slot]
+            return Advanced(slot, trial.key, attempt, (), TrialState.COMPLETE, setup_s=0.0)
+        return super()._advanced(slot, min(until, 2))
+
+
 def coordinate(
     experiment: Experiment,
     committer: Committer,
@@ -287,3 +297,15 @@ def test_at_most_one_queued_trial_per_worker_waits(store: Store, tiny: Experimen
     committer = new_sweep(store, tiny)
     coordinate(tiny, committer, writer=Watched(committer), workers=SimulatedWorkers(tiny, n_slots=3)).run()
     assert max(waiting) <= 3
+
+
+def test_a_trial_that_turns_out_to_be_over_is_complete_with_the_epochs_it_had(
+    store: Store, make_experiment: MakeExperiment
+) -> None:
+    experiment = make_experiment("budget.epochs=10")
+    committer = new_sweep(store, experiment)
+    workers = Converging(experiment, n_slots=2)
+    assert coordinate(experiment, committer, workers=workers).run() is SweepState.COMPLETE
+    trials = store.trials("s")
+    assert {(t.state, t.epochs) for t in trials} == {(TrialState.COMPLETE, 2)}
+    assert len(trials) == experiment.n_trials
