@@ -304,7 +304,7 @@ def test_a_trial_that_turns_out_to_be_over_is_complete_with_the_epochs_it_had(
 ) -> None:
     experiment = make_experiment("budget.epochs=10")
     committer = new_sweep(store, experiment)
-    workers = Converging(experiment, n_slots=2)
+    workers = Converging(experiment, n_slots=2, curve=lambda trial, epoch: 1.0)
     assert coordinate(experiment, committer, workers=workers).run() is SweepState.COMPLETE
     trials = store.trials("s")
     assert {(t.state, t.epochs) for t in trials} == {(TrialState.COMPLETE, 2)}
