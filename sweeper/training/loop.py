@@ -19,10 +19,9 @@ from sweeper.records import EpochRecord, Trial, Value
 from sweeper.training import losses, models
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
-from sweeper.training.objective import ImagesObjective
+from sweeper.training.objective import CHUNK, ImagesObjective
 from sweeper.training.steps import GradientSteps, LossSteps, Steps
 
-EVALUATION_BATCH = 500
 SUBSET_SIZE = 1_000
 """So many training images score every draw of a rule without a gradient."""
 
@@ -166,8 +165,8 @@ class Training:
         loss = torch.zeros((), dtype=torch.float64, device=self._data.device)
         hits = torch.zeros((), dtype=torch.int64, device=self._data.device)
         with torch.inference_mode():
-            for start in range(0, n_images, EVALUATION_BATCH):
-                part = slice(start, min(start + EVALUATION_BATCH, n_images))
+            for start in range(0, n_images, CHUNK):
+                part = slice(start, min(start + CHUNK, n_images))
                 pixels, labels = self._data.batch(images, part, self._memory_format)
                 scores = self._network(pixels)
                 loss += self._loss(scores, labels, reduction="sum")

@@ -12,7 +12,7 @@ from sweeper.training.ledger import Ledger
 from sweeper.training.losses import Loss
 
 CHUNK = 500
-"""Images that go through a network at once; the parts of a loss and of its gradient are added up."""
+"""Images that go through a network at once, in training and evaluation; losses and gradients are added up."""
 
 SIDE_BY_SIDE, SIDE_BY_SIDE_CONV = 100, 4
 """Hessian-vector products that are computed at once. Their memory is that of so many gradients; linear layers
