@@ -118,6 +118,22 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TestScore:
+    """What a final came to on the test images: mean loss per sample without the L2 term, accuracy in 0..1."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What an earlier sweep knew of a setting: its `proposal` in this search's coordinates, and its score."""
+
+    proposal: Params
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerInfo:
     """Who trains: the worker's name, its node and its device, such as `cpu` or `NVIDIA H100`."""
 

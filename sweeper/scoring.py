@@ -42,6 +42,17 @@ def score(value: float | None, objective: str, loss: str, n_classes: int) -> flo
     return float(scores([value], objective, loss, n_classes)[0])
 
 
+def best_first(
+    scores: Sequence[float], diverged: Sequence[bool], numbers: Sequence[int], *, higher_is_better: bool
+) -> list[int]:
+    """The positions of these trials, the best first: the one order in which settings are chosen.
+
+    Of equal ones those that did not diverge come first, then the lower trial number.
+    """
+    keys = -np.asarray(scores) if higher_is_better else np.asarray(scores)
+    return [int(place) for place in np.lexsort((numbers, diverged, keys))]
+
+
 def dead_accuracy(n_classes: int, n_images: int) -> float:
     """The validation accuracy below which a setting is dead: 1/C + 3 standard errors on `n_images`."""
     chance = 1 / n_classes

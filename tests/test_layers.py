@@ -19,6 +19,7 @@ LAYERS = {
     "catalog": 1,
     "architectures": 1,
     "schedules": 1,
+    "pruning": 1,
     "space": 1.5,  # writes of values in the words of `records`
     "optimizers": 1,
     "experiment": 2,

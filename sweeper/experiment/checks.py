@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sweeper import architectures, catalog, optimizers
 from sweeper.experiment.model import ArmSpace
-from sweeper.experiment.sections import Budget, Data, Model, Section
+from sweeper.experiment.sections import Budget, Data, Model, Search, Section
 
 
 def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpace]) -> list[str]:
     """A line for every one of them; sections that are wrong by themselves are None and left out."""
     data, model, budget = sections["data"], sections["model"], sections["budget"]
+    search = sections["search"]
     problems: list[str] = []
+    if isinstance(search, Search) and isinstance(budget, Budget):
+        problems += _impossible_search(search, budget)
     if isinstance(data, Data):
         problems += _too_many_images(data)
     if isinstance(model, Model):
@@ -18,6 +21,29 @@ def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpa
         if isinstance(data, Data) and isinstance(budget, Budget) and not problems:
             problems += _beyond_means(arms, model, data, budget)
     return problems
+
+
+def _impossible_search(search: Search, budget: Budget) -> Iterator[str]:
+    if search.mode == "joint" and search.sampler == "grid":
+        yield (
+            'search.mode = "joint" and search.sampler = "grid": a grid is one optimizer\'s; '
+            "legal samplers here: tpe, random, qmc"
+        )
+    if search.mode == "joint" and search.repeats > 1:
+        yield (
+            f'search.mode = "joint" and search.repeats = {search.repeats}: only searches of one optimizer '
+            "are repeated; legal here: 1"
+        )
+    if 1 < search.repeats >= budget.trials_per_optimizer:
+        yield (
+            f"search.repeats = {search.repeats} and budget.trials_per_optimizer = "
+            f"{budget.trials_per_optimizer}: each search needs a trial besides the untuned one"
+        )
+    if search.pruner != "none" and isinstance(search.min_epochs, int) and search.min_epochs > budget.epochs:
+        yield (
+            f"search.min_epochs = {search.min_epochs} and budget.epochs = {budget.epochs}: the first rung "
+            f"can't lie beyond a trial's end"
+        )
 
 
 def _too_many_images(data: Data) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper import optimizers, scoring
+from sweeper import optimizers, pruning, scoring
 from sweeper.experiment.sections import (
     Budget,
     Checkpoint,
@@ -97,6 +97,20 @@ class Experiment:
         return startup
 
     @property
+    def pruning(self) -> pruning.Rules:
+        """By which rules trials of the search are given up."""
+        min_epochs = self.search.min_epochs
+        assert min_epochs != "quarter", "resolved when the file was read"
+        return pruning.Rules(
+            pruner=self.search.pruner,
+            epochs=self.budget.epochs,
+            min_epochs=min_epochs,
+            reduction_factor=self.search.reduction_factor,
+            eval_every=self.budget.eval_every,
+            higher_is_better=scoring.higher_is_better(self.objective),
+        )
+
+    @property
     def n_trials(self) -> int:
         """How many trials the search has, over all arms."""
         return self.budget.trials_per_optimizer * len(self.arms)
@@ -137,10 +151,14 @@ class Experiment:
         }
 
 
-def resolved_startup(search: Search, budget: Budget) -> Search:
-    """`search` with "half" as the number it stands for, by the number of trials at the first run."""
-    half = budget.trials_per_optimizer // 2
-    return search.model_copy(update={"startup_trials": half}) if search.startup_trials == "half" else search
+def resolved(search: Search, budget: Budget) -> Search:
+    """`search` with "half" and "quarter" as the numbers they stand for, by the budget at the first run."""
+    update: dict[str, int] = {}
+    if search.startup_trials == "half":
+        update["startup_trials"] = budget.trials_per_optimizer // 2
+    if search.min_epochs == "quarter":
+        update["min_epochs"] = pruning.quarter(budget.epochs)
+    return search.model_copy(update=update)
 
 
 def _notation(space: Mapping[str, Dimension]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sweeper import optimizers
 from sweeper.errors import ExperimentError, UsageError
 from sweeper.experiment.arms import read_arms, read_shared
 from sweeper.experiment.checks import contradictions
-from sweeper.experiment.model import Experiment, resolved_startup
+from sweeper.experiment.model import Experiment, resolved
 from sweeper.experiment.sections import RUNS_NOW, SECTIONS, Budget, Header, Section
 from sweeper.experiment.wording import shown, suggestion
 
@@ -81,7 +81,7 @@ def from_document(
     experiment = Experiment(**fields, space=shared, arms=arms, text=text)
     return replace(
         experiment,
-        search=resolved_startup(experiment.search, experiment.budget),
+        search=resolved(experiment.search, experiment.budget),
         notices=tuple(_notices(experiment)),
     )
 
@@ -192,8 +192,6 @@ def _not_yet(document: Document, problems: Sequence[str]) -> list[str]:
 
 def _notices(experiment: Experiment) -> list[str]:
     notices = []
-    if experiment.final.top_k:
-        notices.append("[final] is read, but this version runs no finals yet: no verdict")
     as_they_are = [
         arm.name
         for arm in experiment.arms

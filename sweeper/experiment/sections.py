@@ -165,13 +165,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 """The file's tables in its order, but for `[space]` and `[optimizers]`."""
 
 RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
-    "budget.max_seconds": (0,),
-    "search.mode": ("per_optimizer",),
-    "search.sampler": ("tpe", "random"),
-    "search.repeats": (1,),
-    "search.pruner": ("none",),
-    "search.reduction_factor": (3,),
-    "search.min_epochs": ("quarter",),
     "resources.hang_factor": (20,),
     "checkpoint.every_epochs": (0,),
     "checkpoint.directory": ("",),

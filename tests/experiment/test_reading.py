@@ -369,14 +369,6 @@ def test_an_illegal_sweep_name_is_refused_with_what_is_legal(name: str) -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        "budget.max_seconds=60",
-        'search.mode="joint"',
-        'search.sampler="qmc"',
-        'search.sampler="grid"',
-        "search.repeats=2",
-        'search.pruner="asha"',
-        "search.reduction_factor=4",
-        "search.min_epochs=2",
         "resources.hang_factor=10",
         "checkpoint.every_epochs=1",
         'checkpoint.directory="somewhere"',
@@ -392,12 +384,6 @@ def test_a_value_for_a_later_version_is_refused_by_name(setting: str) -> None:
 
 def test_a_wrong_value_of_a_key_for_a_later_version_is_only_called_wrong() -> None:
     assert the_problem("search.pruner=ahsa").endswith("must be one of none, asha, hyperband, median")
-
-
-@pytest.mark.parametrize("settings", [("final.top_k=3", "final.seeds=2"), ("final.untuned=false",)])
-def test_finals_may_be_asked_for_and_the_user_is_told_that_none_run(settings: tuple[str, ...]) -> None:
-    (notice,) = loads(*settings).notices
-    assert "[final]" in notice
 
 
 def test_who_asks_for_no_finals_is_told_nothing() -> None:
