@@ -153,7 +153,8 @@ class RayWorkers:
                 return None
             if trial is None:
                 return None
-            return Advanced(slot, trial.key, attempt, result.records, result.outcome, result.setup_s)
+            done = (result.records, result.outcome, result.setup_s, result.test)
+            return Advanced(slot, trial.key, attempt, *done)
         if slot is None or trial is None:
             return None
         return Lost(slot, trial.key, attempt, cause, strike)
