@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Phase, TestScore, Trial, TrialState
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -22,7 +22,7 @@ class Stretch:
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
-    test: TestScore | None = None
+    test: FinalScore | None = None
 
 
 class Trainer:
