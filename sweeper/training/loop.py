@@ -52,6 +52,11 @@ class Training:
         self.has_diverged = False
 
     @property
+    def network(self) -> nn.Module:
+        """The network, as far as it is trained."""
+        return self._network
+
+    @property
     def phase(self) -> Phase:
         """What the trial is for."""
         return self._trial.key.phase

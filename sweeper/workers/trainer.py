@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState
@@ -39,6 +40,12 @@ class Trainer:
     def device(self) -> str:
         """The device's model."""
         return name(self._data.device)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network of the trial in hand, as far as it is trained."""
+        assert self._training is not None, "no trial in hand"
+        return self._training.network
 
     def begin(self, trial: Trial) -> None:
         """Drop the trial in hand and take this one."""
