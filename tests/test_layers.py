@@ -37,7 +37,7 @@ LAYERS = {
 }
 
 VENDORS = {
-    "optuna": ("search.py",),
+    "optuna": ("search/",),
     "ray": ("workers/ray/",),
     "torch": (
         "training/",

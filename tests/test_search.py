@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 
+import optuna
 import pytest
 
 from sweeper.experiment import Experiment
@@ -241,8 +242,9 @@ def test_a_long_history_is_forgotten_but_for_the_best_and_the_latest(make_experi
     search = Search(experiment)
     trials = ask_all(search, value=distance_from_1e_2)
     assert len(trials) == 700
-    (arm,) = search._arms.values()
-    remembered = arm._study.get_trials(deepcopy=False)
+    (study,) = search._mode._arms["sgd"]._studies
+    finished = {optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED}
+    remembered = study._study.get_trials(deepcopy=False, states=tuple(finished))
     assert 200 <= len(remembered) < 300
     best = min(trials, key=distance_from_1e_2)
     assert best.proposal["lr"] in {t.params["lr"] for t in remembered}
