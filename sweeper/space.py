@@ -189,7 +189,7 @@ def from_unit(dimension: Choice | Range, u: float) -> Value:
     low, high = proposal_bounds(dimension)
     margin = 0.5 if dimension.integer else 0.0
     first, last = low - margin, high + margin
-    x = first + u * (last - first) if dimension.scale == "linear" else first ** (1 - u) * last**u
+    x = (1 - u) * first + u * last if dimension.scale == "linear" else first ** (1 - u) * last**u
     if dimension.integer:
         return min(max(round(x), int(low)), int(high))
     return min(max(x, low), high)
