@@ -5,19 +5,25 @@ Every number is computed here, once; terminal, report and pages only show it.
 
 from sweeper.analysis.comparison import compare, probability_of_improvement
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
+from sweeper.analysis.finals import finals_scores
 from sweeper.analysis.power import power
 from sweeper.analysis.resampling import bootstrap_interval, iqm
 from sweeper.analysis.statistics import behind_untuned, summary
+from sweeper.analysis.verdict import Verdict, leader, verdict
 
 __all__ = [
     "Decision",
     "Improvement",
+    "Verdict",
     "behind_untuned",
     "bootstrap_interval",
     "compare",
     "fewest_seeds",
+    "finals_scores",
     "iqm",
+    "leader",
     "power",
     "probability_of_improvement",
     "summary",
+    "verdict",
 ]

@@ -29,10 +29,10 @@ def probability_of_improvement(
 ) -> Improvement:
     """The probability that a run of `a` beats a run of `b`, of which ties count half.
 
-    The estimate is U / nm of Mann and Whitney (1947), the interval a 95 % percentile bootstrap of both samples,
-    p exact (`ranks.mann_whitney_p`). `paired`: both ran the same seeds, in this order; then the estimate is over
-    matched pairs, the bootstrap resamples seeds, and p is that of the sign flips. The decision is for this one
-    comparison, unadjusted. Raises UsageError for scores that can't be compared.
+    The estimate is U / nm of Mann and Whitney (1947), the interval a 95 % percentile bootstrap of both
+    samples, p exact (`ranks.mann_whitney_p`). `paired`: both ran the same seeds, in this order; then the
+    estimate is over matched pairs, the bootstrap resamples seeds, and p is that of the sign flips. The
+    decision is for this one comparison, unadjusted. Raises UsageError for scores that can't be compared.
     """
     return judge([_evidence(_checked("a", a), _checked("b", b), higher_is_better, paired, resamples, seed)])[
         0
@@ -50,10 +50,10 @@ def compare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The leader against each of the others, and all pairs.
 
-    The first frame has `optimizer` and the leader's probability to beat it (`estimate, low, high, p, decision`),
-    the second the same of `a` against `b`. Each is a family of its own, with p adjusted by Holm within it. The
-    leader must have been chosen before these scores were seen. Raises UsageError for scores that can't be
-    compared.
+    The first frame has `optimizer` and the leader's probability to beat it (`estimate, low, high, p,
+    decision`), the second the same of `a` against `b`. Each is a family of its own, with p adjusted by Holm
+    within it. The leader must have been chosen before these scores were seen. Raises UsageError for scores
+    that can't be compared.
     """
     scores = {name: _checked(name, values) for name, values in scores_by_optimizer.items()}
     if leader not in scores:

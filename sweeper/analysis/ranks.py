@@ -31,21 +31,20 @@ def mann_whitney_p(a: Floats, b: Floats) -> float:
     smaller, ranks = (len(a), doubled[: len(a)]) if len(a) <= len(b) else (len(b), doubled[len(a) :])
     if len(doubled) * smaller * int(doubled.sum()) > MOST_ADDITIONS:
         return float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
-    at_most = _rank_sum_distribution(tuple(sorted(doubled.tolist())), smaller)
+    at_most, at_least = _rank_sum_tails(tuple(sorted(doubled.tolist())), smaller)
     observed = int(ranks.sum())
-    lower = at_most[observed]
-    upper = 1.0 - (at_most[observed - 1] if observed else 0.0)
-    return float(min(1.0, 2 * min(lower, upper)))
+    return float(min(1.0, 2 * min(at_most[observed], at_least[observed])))
 
 
-@lru_cache(maxsize=64)
-def _rank_sum_distribution(doubled: tuple[int, ...], n: int) -> Floats:
-    """For each sum s, the share of subsets of `n` of these doubled midranks whose sum is at most s."""
+@lru_cache(maxsize=16)
+def _rank_sum_tails(doubled: tuple[int, ...], n: int) -> tuple[Floats, Floats]:
+    """For each sum, the shares of subsets of `n` of these ranks that sum to at most, and to at least, it."""
     counts = np.zeros((n + 1, sum(doubled) + 1))
     counts[0, 0] = 1
     for rank in doubled:
         counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank]
-    return np.asarray(np.cumsum(counts[n]) / math.comb(len(doubled), n))
+    shares = counts[n] / math.comb(len(doubled), n)
+    return np.cumsum(shares), np.cumsum(shares[::-1])[::-1]
 
 
 def sign_flip_p(a: Floats, b: Floats) -> float:
@@ -55,7 +54,7 @@ def sign_flip_p(a: Floats, b: Floats) -> float:
     variance of the flips, the sum of squared differences.
     """
     differences = a - b
-    observed = abs(float(differences.sum()))
+    observed = float(abs(differences.sum()))
     if len(differences) > MOST_PAIRS:
         spread = math.sqrt(float((differences**2).sum()))
         return float(2 * stats.norm.sf(observed / spread)) if spread else 1.0
@@ -63,7 +62,7 @@ def sign_flip_p(a: Floats, b: Floats) -> float:
     for difference in differences:
         sums = np.concatenate([sums + difference, sums - difference])
     rounding = 1e-12 * float(np.abs(differences).sum())
-    return float(min(1.0, 2 * np.mean(sums >= observed - rounding)))
+    return min(1.0, 2 * float(np.mean(sums >= observed - rounding)))
 
 
 def least_p(n_a: int, n_b: int, *, paired: bool) -> float:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: samples drawn again with replacement, all at once, as how often each value was drawn."""
+"""Bootstrap intervals: samples drawn again with replacement, as counts of how often each value was drawn."""
 
 from collections.abc import Sequence
 from functools import lru_cache
