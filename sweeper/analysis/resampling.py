@@ -35,11 +35,22 @@ def interval(estimates: Floats) -> tuple[float, float]:
 
 @lru_cache(maxsize=8)
 def counts(n: int, resamples: int, seed: int, stream: int = 0) -> Floats:
-    """How often each of `n` values was drawn in each of the resamples: (resamples, n), rows of sum n.
+    """How often each of `n` values was drawn in each of the resamples: (n, resamples), columns of sum n.
 
     Streams of one seed are independent. The same array is handed out again: it must not be written to.
     """
     generator = np.random.default_rng([seed, stream])
-    drawn = generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
-    drawn.setflags(write=False)
-    return drawn
+    drawn = generator.multinomial(n, np.full(n, 1 / n), size=resamples)
+    return _frozen(drawn.T.astype(np.float64, order="C"))
+
+
+@lru_cache(maxsize=8)
+def cumulated(n: int, resamples: int, seed: int, stream: int = 0) -> Floats:
+    """How often any of the first k values was drawn: `counts` summed up, (n + 1, resamples), from 0 to n."""
+    nothing = np.zeros((1, resamples))
+    return _frozen(np.cumsum(np.vstack([nothing, counts(n, resamples, seed, stream)]), axis=0))
+
+
+def _frozen(array: Floats) -> Floats:
+    array.setflags(write=False)
+    return array
