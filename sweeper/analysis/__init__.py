@@ -3,6 +3,7 @@
 Every number is computed here, once; terminal, report and pages only show it.
 """
 
+from sweeper.analysis.answers import Best, best
 from sweeper.analysis.comparison import compare, probability_of_improvement
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
@@ -12,10 +13,12 @@ from sweeper.analysis.statistics import behind_untuned, summary
 from sweeper.analysis.verdict import Verdict, leader, verdict
 
 __all__ = [
+    "Best",
     "Decision",
     "Improvement",
     "Verdict",
     "behind_untuned",
+    "best",
     "bootstrap_interval",
     "compare",
     "fewest_seeds",
