@@ -17,10 +17,10 @@ from sweeper.experiment import Experiment
 from sweeper.pacing import Pace
 from sweeper.records import (
     EpochRecord,
+    FinalScore,
     Phase,
     StoredTrial,
     SweepState,
-    TestScore,
     Trial,
     TrialKey,
     TrialState,
@@ -228,7 +228,7 @@ class Coordinator:
         *writes: Write,
         state: TrialState,
         error: str | None = None,
-        test: TestScore | None = None,
+        test: FinalScore | None = None,
     ) -> None:
         self._unstored[run.trial.key] = run
         end = TrialFinished(run.trial.key, run.attempt, state, self._clock.now(), error, test)

@@ -2,8 +2,8 @@
 
 Pure: made of what is known of a sweep's trials. The best `top_k` settings of each optimizer by the objective
 on validation data get finals, and with `untuned` trial 0's setting; final seed *j* is the same for all of
-them. With `repeats`, final seed *j* trains the picks of search *j* mod repeats, so that the finals' spread has
-the search's luck in it.
+them. With `repeats`, final seed *j* trains the picks of search *j* mod repeats, so that the spread of the
+finals has the search's luck in it.
 """
 
 from collections import defaultdict, deque

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sweeper.records import EpochRecord, TestScore, Trial, TrialKey, TrialState
+from sweeper.records import EpochRecord, FinalScore, Trial, TrialKey, TrialState
 
 
 class Watcher(Protocol):
@@ -13,7 +13,7 @@ class Watcher(Protocol):
         ...
 
     def finished(
-        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: TestScore | None
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
     ) -> None:
         """A trial ended and its end is stored; `test` is a final's score."""
         ...

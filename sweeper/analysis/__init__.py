@@ -8,6 +8,7 @@ from sweeper.analysis.comparison import compare, probability_of_improvement
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
 from sweeper.analysis.power import power
+from sweeper.analysis.repetition import compare_epochs
 from sweeper.analysis.resampling import bootstrap_interval, iqm
 from sweeper.analysis.statistics import behind_untuned, summary
 from sweeper.analysis.verdict import Verdict, leader, verdict
@@ -21,6 +22,7 @@ __all__ = [
     "best",
     "bootstrap_interval",
     "compare",
+    "compare_epochs",
     "fewest_seeds",
     "finals_scores",
     "iqm",

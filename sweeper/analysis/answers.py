@@ -118,7 +118,7 @@ def best(
     names = [arm.name for arm in experiment.arms]
     if optimizer is not None and optimizer not in names:
         raise UsageError(
-            f"--optimizer {optimizer}: not in sweep {sweep!r}; its optimizers: {', '.join(names)}"
+            f"optimizer {optimizer!r} is not in sweep {sweep!r}; its optimizers: {', '.join(names)}"
         )
     objective, loss, n_classes = experiment.objective, experiment.loss.name, experiment.data.n_classes
     name = leader(trials, experiment) if optimizer is None else optimizer

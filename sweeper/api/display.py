@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, StoredTrial, TestScore, Trial, TrialKey, TrialState
+from sweeper.records import EpochRecord, FinalScore, StoredTrial, Trial, TrialKey, TrialState
 from sweeper.watcher import Watcher
 
 
@@ -37,7 +37,7 @@ class Silent:
         """Say nothing."""
 
     def finished(
-        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: TestScore | None
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
     ) -> None:
         """Say nothing."""
 

@@ -12,10 +12,10 @@ from sweeper.api import Display
 from sweeper.experiment import Experiment
 from sweeper.records import (
     EpochRecord,
+    FinalScore,
     Origin,
     Phase,
     StoredTrial,
-    TestScore,
     Trial,
     TrialKey,
     TrialState,
@@ -141,7 +141,7 @@ class _Lines:
         self._tally.advanced(trial, record)
 
     def finished(
-        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: TestScore | None
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
     ) -> None:
         self._tally.ended(trial, state, last)
         if trial.key.phase is Phase.FINAL:
@@ -199,7 +199,7 @@ class _Bars:
         self._redraw_total()
 
     def finished(
-        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: TestScore | None
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
     ) -> None:
         self._tally.ended(trial, state, last)
         name = trial.key.optimizer

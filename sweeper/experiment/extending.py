@@ -50,5 +50,6 @@ def _is_more(key: str, old: Any, new: Any) -> bool:
 
 def _why_not(key: str, old: Any) -> str:
     if key in MAY_GROW:
-        return f"can only be raised; it is {shown(old)} now"
+        none = ", no limit," if key == "budget.max_seconds" and not old else ""
+        return f"can only be raised; it is {shown(old)}{none} now"
     return f"is {shown(old)} since the sweep began; only {', '.join(MAY_GROW)} may be raised"

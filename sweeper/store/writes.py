@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sweeper.records import EpochRecord, SweepState, TestScore, Trial, TrialKey, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialKey, TrialState, WorkerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class TrialFinished:
     state: TrialState
     finished_at: datetime
     error: str | None = None
-    test: TestScore | None = None
+    test: FinalScore | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sweeper import optimizers, scoring, seeds, space
 from sweeper.experiment import Experiment
 from sweeper.optimizers.arm import Sees
 from sweeper.optimizers.loss_rules import LossRule
-from sweeper.records import EpochRecord, Phase, TestScore, Trial, Value
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, Value
 from sweeper.training import losses, models
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
@@ -50,6 +50,11 @@ class Training:
         self._rungs = experiment.pruning.rungs
         self._epoch = 0
         self.has_diverged = False
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, as far as it is trained."""
+        return self._network
 
     @property
     def phase(self) -> Phase:
@@ -102,12 +107,12 @@ class Training:
             recorded_at=datetime.now(UTC),
         )
 
-    def test_score(self) -> TestScore:
+    def test_score(self) -> FinalScore:
         """Score the trained network on the test images: once, at the end of a final, and nowhere else."""
         assert self.phase is Phase.FINAL, "the test images are for finals"
         assert self.is_finished, "the test images are for the end of a final"
         images = self._data.test()
-        return TestScore(*self._evaluate(images, len(images)))
+        return FinalScore(*self._evaluate(images, len(images)))
 
     def _make_steps(self) -> Steps:
         params = self._trial.params

@@ -6,7 +6,7 @@ Inline, simulated and Ray workers keep the same contract; one test suite runs on
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweeper.records import EpochRecord, TestScore, Trial, TrialKey, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, Trial, TrialKey, TrialState, WorkerInfo
 
 Slot = WorkerInfo
 """One worker, which trains one trial at a time."""
@@ -27,7 +27,7 @@ class Advanced:
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
-    test: TestScore | None = None
+    test: FinalScore | None = None
 
 
 @dataclass(frozen=True, slots=True)

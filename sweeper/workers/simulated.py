@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Phase, TestScore, Trial, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState, WorkerInfo
 from sweeper.workers.protocol import Advanced, Lost, Slot
 
 Curve = Callable[[Trial, int], float]
@@ -70,7 +70,7 @@ class SimulatedWorkers:
         test = None
         if outcome is TrialState.COMPLETE and trial.key.phase is Phase.FINAL:
             loss = self._curve(trial, self._epoch[slot])
-            test = TestScore(loss, math.exp(-loss))
+            test = FinalScore(loss, math.exp(-loss))
         return Advanced(slot, trial.key, attempt, tuple(records), outcome, setup_s=0.0, test=test)
 
     def _record(self, trial: Trial, epoch: int) -> EpochRecord:

@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Phase, TestScore, Trial, TrialState
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -22,7 +23,7 @@ class Stretch:
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
-    test: TestScore | None = None
+    test: FinalScore | None = None
 
 
 class Trainer:
@@ -39,6 +40,12 @@ class Trainer:
     def device(self) -> str:
         """The device's model."""
         return name(self._data.device)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network of the trial in hand, as far as it is trained."""
+        assert self._training is not None, "no trial in hand"
+        return self._training.network
 
     def begin(self, trial: Trial) -> None:
         """Drop the trial in hand and take this one."""
