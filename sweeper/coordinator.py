@@ -1,22 +1,35 @@
 """The one process that asks for trials, hands them out, records what comes back and decides.
 
-Its collaborators are passed in: the search, the workers, the writer and the clock. It acts on the writer's
-acknowledgements only: a trial is handed out once it is stored, and over once its end is.
+Its collaborators are passed in: what there is to train (the agenda), who gives trials up (the judges), the
+workers, the writer and the clock. It acts on the writer's acknowledgements only: a trial is handed out once
+it is stored, and over once its end is.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, StoredTrial, SweepState, Trial, TrialKey, TrialState
+from sweeper.pacing import Pace
+from sweeper.records import (
+    EpochRecord,
+    FinalScore,
+    Phase,
+    StoredTrial,
+    SweepState,
+    Trial,
+    TrialKey,
+    TrialState,
+)
 from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
     EpochsRecorded,
+    FinalsChosen,
     SweepEnded,
     TrialFinished,
     TrialPlanned,
@@ -25,35 +38,18 @@ from sweeper.store.writes import (
 from sweeper.workers import Advanced, Lost, Slot
 
 if TYPE_CHECKING:
+    from sweeper.agenda import Agenda
     from sweeper.clock import Clock
-    from sweeper.search import Search
+    from sweeper.judging import Judges
     from sweeper.store import Writer
+    from sweeper.watcher import Watcher
     from sweeper.workers import Workers
-
-STRETCH_S = 1.0
-"""About how long a worker trains before it reports: the store is never older than that."""
 
 PATIENCE_S = 0.25
 """How long one look at the workers may take: so soon a stop is noticed."""
 
 HURRY_S = 0.005
 """The same while a worker is idle only because a commit is under way."""
-
-
-class Watcher(Protocol):
-    """Is told how the sweep goes: a progress display, a log."""
-
-    def advanced(self, trial: Trial, record: EpochRecord) -> None:
-        """A trial reported an epoch."""
-        ...
-
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
-        """A trial ended and its end is stored."""
-        ...
-
-    def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
-        """An attempt was lost."""
-        ...
 
 
 @dataclass(slots=True)
@@ -78,37 +74,44 @@ class Coordinator:
     """Runs one sweep from where the store left it to its end.
 
     `known` are the trials that the store already holds; their finished ones are left as they are, the others
-    are trained again from their first epoch, as a new attempt.
+    are trained again from their first epoch, as a new attempt. `spent_s` is what the sweep has used of
+    `budget.max_seconds` already.
     """
 
     def __init__(
         self,
         experiment: Experiment,
         *,
-        search: "Search",
+        agenda: "Agenda",
+        judges: "Judges",
         workers: "Workers",
         writer: "Writer",
         clock: "Clock",
-        watcher: Watcher,
+        watcher: "Watcher",
         known: Iterable[StoredTrial] = (),
+        spent_s: float = 0,
     ) -> None:
         self._experiment = experiment
-        self._search = search
+        self._agenda = agenda
+        self._judges = judges
         self._workers = workers
         self._writer = writer
         self._clock = clock
         self._watcher = watcher
-        self._queue: deque[_Run] = deque(
-            _Run(stored.trial, stored.attempt, stored.strikes)
-            for stored in known
-            if not stored.state.is_finished
-        )
+        stored = list(known)
+        unfinished = [_Run(s.trial, s.attempt, s.strikes) for s in stored if not s.state.is_finished]
+        self._queue = deque(run for run in unfinished if run.trial.key.phase is Phase.SEARCH)
+        self._unfinished_finals = [run for run in unfinished if run.trial.key.phase is Phase.FINAL]
+        self._limit_s = (experiment.budget.max_seconds or math.inf) - spent_s
         self._running: dict[Slot, _Run] = {}
         self._unstored: dict[TrialKey, _Run] = {}
-        self._pace_s: dict[str, float] = {}
+        self._pace = Pace(experiment.budget.epochs)
 
     def run(self, stop: Event | None = None) -> SweepState:
-        """Run to the end: COMPLETE, or INTERRUPTED soon after `stop` is set, leaving a sweep to be resumed.
+        """Run to the end, and tell how it ended.
+
+        COMPLETE; STOPPED where `budget.max_seconds` were over before everything was handed out; INTERRUPTED
+        soon after `stop` is set. The latter two leave a sweep to be resumed.
 
         Raises FencedError where another coordinator took over, StoreError and ClusterError.
         """
@@ -119,13 +122,18 @@ class Coordinator:
             raise
 
     def _run(self, stop: Event) -> SweepState:
+        deadline = self._clock.monotonic() + self._limit_s
         while not stop.is_set():
             self._acknowledge(0)
             self._ask_ahead()
-            self._hand_out()
-            if not (self._running or self._queue or self._unstored):
-                self._writer.put(SweepEnded(SweepState.COMPLETE))
-                return SweepState.COMPLETE
+            is_out_of_time = self._clock.monotonic() >= deadline
+            if not is_out_of_time:
+                self._hand_out()
+            if not (self._running or self._unstored) and (is_out_of_time or not self._queue):
+                # What could not be handed out any more waits in the queue: nothing there, nothing left out.
+                ended = SweepState.STOPPED if self._queue else SweepState.COMPLETE
+                self._writer.put(SweepEnded(ended))
+                return ended
             self._listen()
         self._give_up_running()
         return SweepState.INTERRUPTED
@@ -146,11 +154,22 @@ class Coordinator:
         """Keep one stored trial per worker in hand, so that none waits for a proposal or a commit."""
         n_workers = len(self._running) + len(self._workers.slots())
         while len(self._queue) + len(self._planned()) < max(n_workers, 1):
-            trial = self._search.ask()
-            if trial is None:
+            trial = self._agenda.ask()
+            if trial is None and self._agenda.awaits_choice:
+                self._choose_finals()
+            elif trial is None:
                 return
-            self._unstored[trial.key] = _Run(trial)
-            self._writer.put(TrialPlanned(trial, queued_at=self._clock.now()))
+            else:
+                self._unstored[trial.key] = _Run(trial)
+                self._writer.put(TrialPlanned(trial, queued_at=self._clock.now()))
+
+    def _choose_finals(self) -> None:
+        """The search is over: choose the settings for finals, and take up those that were begun earlier."""
+        chosen = self._agenda.choose()
+        self._writer.put(FinalsChosen(chosen, self._clock.now()))
+        begun = [r for r in self._unfinished_finals if r.trial.setting in chosen[r.trial.key.optimizer]]
+        self._queue += begun
+        self._watcher.finals_chosen(self._agenda.n_finals, self._agenda.n_finals_left + len(begun))
 
     def _planned(self) -> list[_Run]:
         return [run for run in self._unstored.values() if not run.attempt]
@@ -168,55 +187,59 @@ class Coordinator:
             self._workers.advance(slot, self._next_stop(run))
 
     def _next_stop(self, run: _Run) -> int:
-        """The epoch at which the trial reports next: about a second ahead, at least one epoch.
-
-        It may lie beyond the trial's end, which the worker knows: a rule may have a budget of its own.
-        """
-        pace_s = (
-            run.seconds / run.epoch if run.epoch else self._pace_s.get(run.trial.key.optimizer, STRETCH_S)
-        )
-        stretch = max(1, int(STRETCH_S / pace_s)) if pace_s > 0 else self._experiment.budget.epochs
-        return run.epoch + stretch
+        """The epoch at which the trial reports next: a stretch ahead, at most at its next rung."""
+        stop = run.epoch + self._pace.stretch(run.trial.key.optimizer, run.epoch, run.seconds)
+        rung = self._judges.next_rung(run.trial, run.epoch)
+        return min(stop, rung) if rung else stop
 
     def _on_advanced(self, event: Advanced) -> None:
         run = self._running[event.slot]
         run.records += event.records
+        writes: list[Write] = []
         if event.records:
-            self._record(event, run)
-        if event.outcome is not None:
-            self._finish(event.slot, event.outcome)
-        else:
+            self._pace.learn(event.key.optimizer, run.epoch, run.seconds)
+            writes.append(self._recorded(event, run))
+            self._watcher.advanced(run.trial, event.records[-1])
+        outcome = event.outcome
+        if outcome is None and self._judges.should_prune(run.trial, run.records):
+            outcome = TrialState.PRUNED
+        # Records and decision in one transaction: a stored rung of a trial that goes on was passed.
+        if outcome is None:
             self._workers.advance(event.slot, self._next_stop(run))
+            self._writer.put(*writes)
+        else:
+            self._workers.discard(event.slot)
+            self._running.pop(event.slot)
+            self._end(run, *writes, state=outcome, test=event.test)
 
-    def _record(self, event: Advanced, run: _Run) -> None:
-        self._pace_s[event.key.optimizer] = run.seconds / run.epoch
-        self._writer.put(
-            EpochsRecorded(
-                event.key,
-                event.attempt,
-                event.records,
-                setup_s=event.setup_s,
-                train_s=sum(record.train_s for record in run.records),
-                eval_s=sum(record.eval_s for record in run.records),
-            )
+    def _recorded(self, event: Advanced, run: _Run) -> EpochsRecorded:
+        return EpochsRecorded(
+            event.key,
+            event.attempt,
+            event.records,
+            setup_s=event.setup_s,
+            train_s=sum(record.train_s for record in run.records),
+            eval_s=sum(record.eval_s for record in run.records),
         )
-        self._watcher.advanced(run.trial, event.records[-1])
 
-    def _finish(self, slot: Slot, state: TrialState) -> None:
-        run = self._running.pop(slot)
-        self._workers.discard(slot)
-        self._end(run, state)
-
-    def _end(self, run: _Run, state: TrialState, error: str | None = None) -> None:
+    def _end(
+        self,
+        run: _Run,
+        *writes: Write,
+        state: TrialState,
+        error: str | None = None,
+        test: FinalScore | None = None,
+    ) -> None:
         self._unstored[run.trial.key] = run
-        self._writer.put(TrialFinished(run.trial.key, run.attempt, state, self._clock.now(), error))
+        end = TrialFinished(run.trial.key, run.attempt, state, self._clock.now(), error, test)
+        self._writer.put(*writes, end)
 
     def _on_lost(self, event: Lost) -> None:
         run = self._running.pop(event.slot)
         run.strikes += event.strike
         self._watcher.lost(event.key, event.attempt, event.cause)
         if run.strikes >= self._experiment.resources.attempts:
-            self._end(run, TrialState.FAILED, event.cause)
+            self._end(run, state=TrialState.FAILED, error=event.cause)
         else:
             self._unstored[event.key] = run
             self._end_attempt(run, event.cause, event.strike)
@@ -234,9 +257,9 @@ class Coordinator:
         elif isinstance(write, TrialFinished):
             run = self._unstored.pop(write.key)
             last = run.records[-1] if run.records else None
-            value = getattr(last, self._experiment.objective) if last else None
-            self._search.tell(run.trial, write.state, value)
-            self._watcher.finished(run.trial, write.state, last)
+            self._judges.ended(run.trial, write.state, run.records)
+            self._agenda.tell(run.trial, write.state, last)
+            self._watcher.finished(run.trial, write.state, last, write.test)
 
     def _give_up_running(self) -> None:
         for slot, run in self._running.items():

@@ -118,7 +118,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class TestScore:
+class FinalScore:
     """What a final came to on the test images: mean loss per sample without the L2 term, accuracy in 0..1."""
 
     loss: float

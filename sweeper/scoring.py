@@ -49,8 +49,8 @@ def best_first(
 
     Of equal ones those that did not diverge come first, then the lower trial number.
     """
-    keys = -np.asarray(scores) if higher_is_better else np.asarray(scores)
-    return [int(place) for place in np.lexsort((numbers, diverged, keys))]
+    ranks = np.asarray(scores, dtype=np.float64) * (-1 if higher_is_better else 1)
+    return [int(place) for place in np.lexsort([np.asarray(numbers), np.asarray(diverged), ranks])]
 
 
 def dead_accuracy(n_classes: int, n_images: int) -> float:

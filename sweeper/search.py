@@ -38,7 +38,7 @@ class Search:
     `known` are the trials that the store already holds, whatever their state.
     """
 
-    def __init__(self, experiment: Experiment, known: Iterable[StoredTrial] = ()) -> None:
+    def __init__(self, experiment: Experiment, known: Iterable[StoredTrial] = (), priors: Any = None) -> None:
         stored = [trial for trial in known if trial.key.phase is Phase.SEARCH]
         self._arms = {
             arm.name: ArmSearch(experiment, arm, [t for t in stored if t.key.optimizer == arm.name])
@@ -49,7 +49,7 @@ class Search:
         """The next trial, of the arm that has begun the fewest; None where nothing is left to try."""
         return min(self._arms.values(), key=lambda arm: arm.n_asked).ask()  # ties: in the file's order
 
-    def tell(self, trial: Trial, state: TrialState, objective_value: float | None) -> None:
+    def tell(self, trial: Trial, state: TrialState, objective_value: float | None, epoch: int = 0) -> None:
         """Learn from a finished trial: its state, and its objective's raw value after its last epoch."""
         self._arms[trial.key.optimizer].tell(trial, state, objective_value)
 

@@ -26,6 +26,7 @@ TINY = (
     "budget.trials_per_optimizer=3",
     "budget.epochs=2",
     "search.sampler=random",
+    "final.top_k=0",
 )
 
 

@@ -1,18 +1,22 @@
 """The coordinator alone: simulated workers, a store, an inline writer, a clock that stands still."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from threading import Event
 
 import pytest
 
-from sweeper.clock import ManualClock
+from sweeper.agenda import Agenda
+from sweeper.clock import Clock, ManualClock
 from sweeper.coordinator import Coordinator
 from sweeper.errors import FencedError
 from sweeper.experiment import Experiment
+from sweeper.judging import Judges
+from sweeper.pruning import Curve
 from sweeper.records import (
     EpochRecord,
+    FinalScore,
     Phase,
     StoredTrial,
     SweepState,
@@ -46,9 +50,14 @@ class Watch:
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         pass
 
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+    def finished(
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
+    ) -> None:
         self.ended.append((trial.key, state))
         self.on_end()
+
+    def finals_chosen(self, n_finals: int, n_left: int) -> None:
+        self.finals = (n_finals, n_left)
 
     def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
         self.losses.append((key, attempt, cause))
@@ -88,15 +97,20 @@ def coordinate(
     known: Sequence[StoredTrial] = (),
     watch: Watch | None = None,
     writer: InlineWriter | None = None,
+    curves: Mapping[TrialKey, Curve] | None = None,
+    clock: Clock | None = None,
+    spent_s: float = 0,
 ) -> Coordinator:
     return Coordinator(
         experiment,
-        search=Search(experiment, known),
+        agenda=Agenda(experiment, Search(experiment, known), known),
+        judges=Judges(experiment, known, curves or {}),
         workers=workers or SimulatedWorkers(experiment, n_slots=3),
         writer=writer or InlineWriter(committer),
-        clock=ManualClock(),
+        clock=clock or ManualClock(),
         watcher=watch or Watch(),
         known=known,
+        spent_s=spent_s,
     )
 
 
@@ -125,13 +139,14 @@ def test_trials_that_have_begun_are_balanced_at_any_moment(store: Store, tiny: E
     planned: list[str] = []
 
     class Watched(InlineWriter):
-        def put(self, write: Write) -> None:
-            if isinstance(write, TrialPlanned):
-                planned.append(write.key.optimizer)
-                counts = Counter({arm.name: 0 for arm in tiny.arms}) + Counter(planned)
-                numbers = [counts[arm.name] for arm in tiny.arms]
-                assert max(numbers) - min(numbers) <= 1
-            super().put(write)
+        def put(self, *writes: Write) -> None:
+            for write in writes:
+                if isinstance(write, TrialPlanned):
+                    planned.append(write.key.optimizer)
+                    counts = Counter({arm.name: 0 for arm in tiny.arms}) + Counter(planned)
+                    numbers = [counts[arm.name] for arm in tiny.arms]
+                    assert max(numbers) - min(numbers) <= 1
+            super().put(*writes)
 
     committer = new_sweep(store, tiny)
     coordinate(tiny, committer, writer=Watched(committer)).run()
@@ -287,12 +302,13 @@ def test_at_most_one_queued_trial_per_worker_waits(store: Store, tiny: Experimen
     planned = started = 0
 
     class Watched(InlineWriter):
-        def put(self, write: Write) -> None:
+        def put(self, *writes: Write) -> None:
             nonlocal planned, started
-            planned += isinstance(write, TrialPlanned)
-            started += isinstance(write, AttemptStarted)
+            for write in writes:
+                planned += isinstance(write, TrialPlanned)
+                started += isinstance(write, AttemptStarted)
             waiting.append(planned - started)
-            super().put(write)
+            super().put(*writes)
 
     committer = new_sweep(store, tiny)
     coordinate(tiny, committer, writer=Watched(committer), workers=SimulatedWorkers(tiny, n_slots=3)).run()

@@ -31,12 +31,16 @@ test_size = 100
 [model]
 name = "lenet"
 [budget]
-trials_per_optimizer = 3
+trials_per_optimizer = 2
 epochs = 3
 [search]
 sampler = "random"
+[final]
+seeds = 1
+untuned = false
 """
 N_TRIALS = 18
+"""Twelve of the search and six finals."""
 
 VARYING = (
     *("attempt", "queued_s", "setup_s", "train_s", "eval_s", "wall_s"),
@@ -60,10 +64,10 @@ def undisturbed(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 def assert_same_results(sweep: Sweep, expected: Sweep) -> None:
     """Every trial once, and everything but times, workers and attempts the same, bit for bit."""
-    for name, key in (("trials", ["optimizer", "number"]), ("epochs", ["optimizer", "number", "epoch"])):
+    for name, key in (("trials", ["number"]), ("epochs", ["number", "epoch"])):
         frames = [getattr(each, name) for each in (sweep, expected)]
         plain = [frame.drop(columns=[c for c in VARYING if c in frame]) for frame in frames]
-        got, wanted = (frame.sort_values(key, ignore_index=True) for frame in plain)
+        got, wanted = (frame.sort_values(["phase", "optimizer", *key], ignore_index=True) for frame in plain)
         pd.testing.assert_frame_equal(got, wanted, check_exact=True)
 
 
@@ -83,7 +87,7 @@ class Launched:
 
     def workers(self, doing: str = "") -> list[psutil.Process]:
         """Its worker processes; those whose present task is `doing`."""
-        titles = (f"ray::{doing}",) if doing else ("ray::Actor", "ray::start", "ray::train")
+        titles = (f"ray::{doing}",) if doing else ("ray::Actor", "ray::start", "ray::train", "ray::final")
         return [p for p in self.descendants() if p.name().startswith(titles)]
 
     def finished(self) -> int:
@@ -172,6 +176,9 @@ trials_per_optimizer = 2
 epochs = 4
 [search]
 sampler = "random"
+[final]
+seeds = 1
+untuned = false
 [space]
 schedule = ["constant", "cosine", "step"]
 sampling = ["shuffle", "replacement"]
@@ -196,7 +203,7 @@ def test_rules_of_every_kind_give_the_numbers_of_an_inline_run_on_ray(tmp_path: 
     inline, on_ray = (
         run(file, f"sqlite:///{tmp_path / f'{workers}.db'}", workers=workers) for workers in ("inline", 2)
     )
-    assert list(on_ray.trials["state"]) == ["complete"] * 14
+    assert list(on_ray.trials["state"]) == ["complete"] * 21
     assert_same_results(on_ray, inline)
     spent = on_ray.trials.groupby("optimizer")["samples"].max() / 300
     assert spent["newton"] > 2 * 1_930  # a budget of its own
@@ -205,9 +212,11 @@ def test_rules_of_every_kind_give_the_numbers_of_an_inline_run_on_ray(tmp_path: 
 
 def test_a_sweep_outlives_its_workers_deaths(launch: Callable[..., Launched], undisturbed: Sweep) -> None:
     launched = launch()
-    for n_finished in (2, 6):
-        launched.wait_until(lambda n=n_finished: launched.finished() >= n and launched.workers("train"))
-        for worker in launched.workers("train")[:1]:
+    for n_finished, doing in ((2, "train"), (13, "final")):
+        launched.wait_until(
+            lambda n=n_finished, doing=doing: launched.finished() >= n and launched.workers(doing)
+        )
+        for worker in launched.workers(doing)[:1]:
             worker.kill()
     status, out, err = launched.end()
     assert status == 0, err
@@ -220,12 +229,12 @@ def test_a_sweep_outlives_its_workers_deaths(launch: Callable[..., Launched], un
     assert (lost["why"] == "its process died").all()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "n_finished"), [(signal.SIGINT, 4), (signal.SIGTERM, 13)])
 def test_a_signal_leaves_a_sweep_that_resume_finishes(
-    number: signal.Signals, launch: Callable[..., Launched], undisturbed: Sweep
+    number: signal.Signals, n_finished: int, launch: Callable[..., Launched], undisturbed: Sweep
 ) -> None:
     launched = launch()
-    launched.wait_until(lambda: launched.finished() >= 4)
+    launched.wait_until(lambda: launched.finished() >= n_finished)
     workers = launched.workers()
     if number is signal.SIGINT:
         os.killpg(launched.process.pid, number)  # as a terminal does: Ray's processes get it too

@@ -3,6 +3,7 @@
 Every number is computed here, once; terminal, report and pages only show it.
 """
 
+from sweeper.analysis.repetition import compare_epochs
 from sweeper.analysis.statistics import behind_untuned, summary
 
-__all__ = ["behind_untuned", "summary"]
+__all__ = ["behind_untuned", "compare_epochs", "summary"]

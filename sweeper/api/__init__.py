@@ -1,7 +1,8 @@
 """What a program calls: `run`, `resume` and `load`. Composes the layers below and computes nothing itself."""
 
 from sweeper.api.display import Display, Silent
-from sweeper.api.execution import WorkerCount, resume, run
+from sweeper.api.execution import resume, run
+from sweeper.api.job import WorkerCount
 from sweeper.api.sweep import StoreLocation, Sweep, load, open_store
 
 __all__ = [

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sweeper.coordinator import Watcher
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, StoredTrial, Trial, TrialKey, TrialState
+from sweeper.records import EpochRecord, FinalScore, StoredTrial, Trial, TrialKey, TrialState
+from sweeper.watcher import Watcher
 
 
 class Display(Watcher, Protocol):
@@ -36,8 +36,13 @@ class Silent:
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         """Say nothing."""
 
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+    def finished(
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
+    ) -> None:
         """Say nothing."""
 
     def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
+        """Say nothing."""
+
+    def finals_chosen(self, n_finals: int, n_left: int) -> None:
         """Say nothing."""

@@ -1,34 +1,21 @@
-"""Puts a sweep's parts together and runs it: images, workers, writer, search and coordinator."""
+"""Runs an experiment as a new sweep, and goes on with one: everything is checked before anything is spent."""
 
-import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 from sweeper import experiment as experiments
 from sweeper import optimizers, space
 from sweeper.api import facts
 from sweeper.api.display import Display, Silent
+from sweeper.api.job import Job, Means, WorkerCount, execute
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.clock import SystemClock
-from sweeper.coordinator import Coordinator
-from sweeper.errors import ExperimentError, InterruptedSweepError, LeaseHeldError, UsageError
+from sweeper.errors import ExperimentError, LeaseHeldError, UsageError
 from sweeper.experiment import ArmSpace, Experiment
-from sweeper.records import StoredTrial, SweepState
-from sweeper.store import Committer, Store, WriterThread
+from sweeper.records import SweepState
+from sweeper.store import Committer, Store
 from sweeper.training import data
-from sweeper.training.data import Dataset
-
-if TYPE_CHECKING:
-    from sweeper.workers import Workers
-
-WorkerCount = int | Literal["auto", "inline"]
-"""How many workers: a number, as many as fit, or one in this process without Ray."""
 
 
 def run(
@@ -41,13 +28,15 @@ def run(
     data_dir: Path | str | None = None,
     address: str | None = None,
     ray_dashboard: bool = False,
+    warm_start: str | None = None,
     display: Display | None = None,
 ) -> Sweep:
     """Run the experiment `source`, a TOML file or an `Experiment`, as a new sweep, to its end.
 
     `settings` are "key=value" on top of it; `name` is the experiment's own unless given; `workers` wins
     over `[resources] workers`; `data_dir` holds the images (None: SWEEPER_DATA, or the user's cache);
-    `address` is a Ray cluster to join instead of starting a private one. Ctrl-C and SIGTERM stop it
+    `address` is a Ray cluster to join instead of starting a private one; `warm_start` names an earlier sweep
+    in the store whose trials TPE shall know. Ctrl-C and SIGTERM stop it
     cleanly: it raises InterruptedSweepError, and `resume` goes on.
 
     Raises ExperimentError, DataError, SweepExistsError, StoreError and ClusterError.
@@ -56,21 +45,19 @@ def run(
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
     _look_up_classes(experiment, experiment.name if isinstance(source, Experiment) else str(source))
     open_store(store).require_unused(sweep_name)
+    earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
     images = data.load(experiment, data.directory(data_dir))
+    depends_on = {**facts.describe(images), **earlier}
     opened = open_store(store, create=True)
 
     def create() -> Committer:
         return opened.create_sweep(
-            sweep_name,
-            experiment.document(),
-            experiment.text,
-            facts.describe(images),
-            experiment.resources.lease_s,
+            sweep_name, experiment.document(), experiment.text, depends_on, experiment.resources.lease_s
         )
 
-    means = _Means(_worker_count(workers, experiment), address, ray_dashboard)
-    job = _Job(opened, sweep_name, experiment, images, create, is_new=True)
-    _execute(job, means, display or Silent())
+    means = Means(_worker_count(workers, experiment), address, ray_dashboard)
+    job = Job(opened, sweep_name, experiment, images, depends_on, create, is_new=True)
+    execute(job, means, display or Silent())
     return Sweep(opened, sweep_name)
 
 
@@ -78,6 +65,7 @@ def resume(
     name: str,
     store: StoreLocation = None,
     *,
+    settings: Sequence[str] = (),
     force: bool = False,
     workers: WorkerCount | None = None,
     data_dir: Path | str | None = None,
@@ -87,17 +75,21 @@ def resume(
 ) -> Sweep:
     """Go on with the sweep `name` after any interruption; a complete one is left as it is.
 
-    Finished trials stay, the others are trained again. Waits one lease for another coordinator to go. `force`
-    accepts other versions of torch or optuna than the sweep began with. The rest is as in `run`.
+    Finished trials stay, the others are trained again. `settings` are "key=value" that raise
+    `budget.trials_per_optimizer`, `budget.max_seconds` or `final.seeds`, and are kept. Waits one lease for
+    another coordinator to go. `force` accepts other versions of torch or optuna than the sweep began with.
+    The rest is as in `run`.
 
     Raises NotFoundError, LeaseHeldError, and as `run` does.
     """
     opened = open_store(store)
     sweep = Sweep(opened, name)
     began = sweep.info
-    if began.state is SweepState.COMPLETE:
+    stored = sweep.experiment
+    experiment = experiments.extended(stored, settings, source=f"sweep {name}")
+    is_extended = experiment.document() != stored.document()
+    if began.state is SweepState.COMPLETE and not is_extended:
         return sweep
-    experiment = sweep.experiment
     shown = display or Silent()
     images = data.load(experiment, data.directory(data_dir))
     for line in facts.check_unchanged(began.facts, facts.describe(images), force=force):
@@ -106,8 +98,9 @@ def resume(
     def take() -> Committer:
         return _take(opened, name, experiment.resources.lease_s, shown)
 
-    means = _Means(_worker_count(workers, experiment), address, ray_dashboard)
-    _execute(_Job(opened, name, experiment, images, take, is_new=False), means, shown)
+    means = Means(_worker_count(workers, experiment), address, ray_dashboard)
+    job = Job(opened, name, experiment, images, began.facts, take, is_new=False, is_extended=is_extended)
+    execute(job, means, shown)
     return sweep
 
 
@@ -117,6 +110,15 @@ def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Exp
     if not settings:
         return source
     return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
+
+
+def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict[str, Any]:
+    """What the sweep `name` knows that this experiment's search can use, as a fact of the new sweep."""
+    from sweeper.search import priors
+
+    earlier = Sweep(open_store(store), name)
+    known = priors(experiment, earlier.experiment, earlier.store.trials(name))
+    return facts.warm_start(name, known)
 
 
 def _look_up_classes(experiment: Experiment, source: str) -> None:
@@ -166,124 +168,3 @@ def _take(store: Store, name: str, lease_s: float, display: Display) -> Committe
                 display.note(f"{held}; waiting for it")
                 has_told = True
         time.sleep(min(1.0, lease_s / 10))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A sweep to be run. `acquire` makes it or takes it over, with its lease."""
-
-    store: Store
-    name: str
-    experiment: Experiment
-    images: Dataset
-    acquire: Callable[[], Committer]
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """With what: how many workers, on which cluster, with Ray's dashboard or without."""
-
-    workers: WorkerCount
-    address: str | None
-    ray_dashboard: bool
-
-
-MakeWorkers = Callable[[Committer], "Workers"]
-
-
-def _execute(job: _Job, means: _Means, display: Display) -> None:
-    """Run the job to its end, or raise InterruptedSweepError.
-
-    A new sweep is made only once there are workers to be had, so that a machine too small or a cluster out of
-    reach doesn't use up its name; an existing one is taken first, for there is no use in workers without it.
-    """
-    state = SweepState.INTERRUPTED
-    with contextlib.ExitStack() as stack:  # what is entered last is left first
-        notes = [job.images.description(), *job.experiment.notices]
-        stop = threading.Event()
-        writer = None if job.is_new else _writer(job, stack)
-        make_workers = stack.enter_context(_workers(job, means, notes, display))
-        stack.enter_context(_stopped_by_signals(stop))
-        writer = writer or _writer(job, stack)
-        workers = make_workers(writer.committer)
-        stack.callback(workers.close)
-        known = job.store.trials(job.name)
-        coordinator = _coordinator(job, workers, writer, display, known)
-        display.begins(job.name, job.experiment, known, notes)
-        state = coordinator.run(stop)
-    if state is SweepState.INTERRUPTED:
-        raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
-
-
-def _writer(job: _Job, stack: contextlib.ExitStack) -> WriterThread:
-    writer = WriterThread(job.acquire())
-    stack.callback(writer.close)
-    return writer
-
-
-def _coordinator(
-    job: _Job,
-    workers: "Workers",
-    writer: WriterThread,
-    display: Display,
-    known: Sequence[StoredTrial],
-) -> Coordinator:
-    from sweeper.search import Search
-
-    return Coordinator(
-        job.experiment,
-        search=Search(job.experiment, known),
-        workers=workers,
-        writer=writer,
-        clock=SystemClock(),
-        watcher=display,
-        known=known,
-    )
-
-
-@contextlib.contextmanager
-def _workers(job: _Job, means: _Means, notes: list[str], display: Display) -> Iterator[MakeWorkers]:
-    """What makes the sweep's workers, once its lease is held; Ray is up as long as this lasts."""
-    if means.workers == "inline":
-        from sweeper.workers.inline import InlineWorkers
-
-        yield lambda committer: InlineWorkers(job.experiment, job.images)
-        return
-    from sweeper.workers import ray
-
-    display.note(f"Ray: joining {means.address}" if means.address else "Ray: starting on this machine")
-    resources = job.experiment.resources
-    n_cpus = None if means.workers == "auto" else means.workers * resources.cpus_per_trial
-    image_bytes, dashboard = job.images.nbytes, means.ray_dashboard
-    with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
-        notes += [way_in] if way_in else []
-        placement = ray.place(resources, means.workers)
-        yield lambda committer: ray.RayWorkers(
-            job.experiment, job.images, sweep=job.name, token=committer.lease.token, placement=placement
-        )
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM sets `stop`, the second ends the program at once.
-
-    Set after Ray is started, which replaces the handlers; only the main thread may set any.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        for each in previous:
-            signal.signal(each, signal.default_int_handler)
-        stop.set()
-
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -2,12 +2,13 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from sweeper import machine
 from sweeper.errors import DataError, UsageError
+from sweeper.records import Prior
 from sweeper.training.data import Dataset
 
 PACKAGES = ("sweeper", "torch", "optuna", "ray", "numpy", "pandas")
@@ -36,6 +37,18 @@ def describe(dataset: Dataset) -> dict[str, Any]:
             "test": len(dataset.test),
         },
     }
+
+
+def warm_start(sweep: str, priors: Mapping[str, Sequence[Prior]]) -> dict[str, Any]:
+    """The fact that a search began with what the earlier `sweep` knew: `priors` by optimizer."""
+    known = {name: [[dict(p.proposal), p.score] for p in mine] for name, mine in priors.items()}
+    return {"warm_start": {"sweep": sweep, "priors": known}}
+
+
+def priors(facts: Mapping[str, Any]) -> dict[str, list[Prior]]:
+    """What the search began with, by optimizer; nothing where it began cold."""
+    known = facts.get("warm_start", {}).get("priors", {})
+    return {name: [Prior(proposal, score) for proposal, score in mine] for name, mine in known.items()}
 
 
 def check_unchanged(began: Mapping[str, Any], now: Mapping[str, Any], *, force: bool) -> list[str]:

@@ -105,6 +105,12 @@ def run(
     data_dir: DataOption = None,
     address: AddressOption = None,
     ray_dashboard: RayDashboardOption = False,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(
+            "--warm-start", metavar="NAME", help="An earlier sweep in the store, whose trials TPE shall know."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a sweep, with progress, and print the summary per optimizer."""
@@ -123,16 +129,25 @@ def run(
             data_dir=data_dir,
             address=address,
             ray_dashboard=ray_dashboard,
+            warm_start=warm_start,
             display=shown,
         )
     raise typer.Exit(output.print_result(sweep, as_json=as_json))
 
 
-@app.command(epilog="Example: sweeper resume cifar10-cnn")
+@app.command(epilog="Example: sweeper resume cifar10-cnn --set budget.trials_per_optimizer=32")
 @reported
 def resume(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
     store: StoreOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Raise budget.trials_per_optimizer, budget.max_seconds or final.seeds. Repeatable.",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     data_dir: DataOption = None,
     address: AddressOption = None,
@@ -152,6 +167,7 @@ def resume(
         sweep = api.resume(
             name,
             store,
+            settings=settings or [],
             force=force,
             workers=count,
             data_dir=data_dir,

@@ -10,7 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from sweeper import scoring
 from sweeper.api import Display
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Origin, StoredTrial, Trial, TrialKey, TrialState
+from sweeper.records import (
+    EpochRecord,
+    FinalScore,
+    Origin,
+    Phase,
+    StoredTrial,
+    Trial,
+    TrialKey,
+    TrialState,
+)
 
 
 class Tally:
@@ -25,16 +34,28 @@ class Tally:
         self.scored = {arm.name: 0 for arm in experiment.arms}
         self.best: dict[str, float] = {}
         self.failed = 0
+        self.n_finals = experiment.n_finals
+        self.n_finals_done = 0
         for stored in known:
-            if stored.state.is_finished:
+            if stored.state.is_finished and stored.trial.origin is not Origin.SUPERSEDED:
                 value = getattr(stored, experiment.objective)
                 self._count(stored.trial, stored.state, value)
-        self._epochs_done = sum(self.finished.values()) * experiment.budget.epochs
+        self._epochs_done = self.n_done * experiment.budget.epochs
 
     @property
     def n_finished(self) -> int:
-        """Trials that ended, over all optimizers."""
+        """Trials of the search that ended, over all optimizers."""
         return sum(self.finished.values())
+
+    @property
+    def n_done(self) -> int:
+        """Trials and finals that ended."""
+        return self.n_finished + self.n_finals_done
+
+    @property
+    def n_planned(self) -> int:
+        """Trials and finals that there will be."""
+        return self._experiment.n_trials + self.n_finals
 
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         """Count epochs."""
@@ -44,6 +65,11 @@ class Tally:
         self._seen[trial.key] = epoch
         if self._began is None:  # from here on workers are warm: their start says nothing of the pace
             self._began = (time.monotonic(), self._epochs_done)
+
+    def finals_chosen(self, n_finals: int, n_left: int) -> None:
+        """Count what the end of the search has shown to be left."""
+        self.n_finals, self.n_finals_done = n_finals, n_finals - n_left
+        self._epochs_done = self.n_done * self._experiment.budget.epochs
 
     def lost(self, key: TrialKey) -> None:
         """Take back the epochs of a lost attempt."""
@@ -56,8 +82,11 @@ class Tally:
 
     def _count(self, trial: Trial, state: TrialState, value: float | None) -> None:
         name = trial.key.optimizer
-        self.finished[name] += 1
         self.failed += state is TrialState.FAILED
+        if trial.key.phase is Phase.FINAL:
+            self.n_finals_done += 1
+            return
+        self.finished[name] += 1
         if state.has_score and trial.origin is not Origin.DEFAULT:
             self.scored[name] += 1
             score = self._experiment.score(value)
@@ -76,7 +105,7 @@ class Tally:
             return None
         since, before = self._began
         done = self._epochs_done - before
-        left = self._experiment.n_trials * self._experiment.budget.epochs - self._epochs_done
+        left = self.n_planned * self._experiment.budget.epochs - self._epochs_done
         return (time.monotonic() - since) / done * left if done > 0 else None
 
 
@@ -111,12 +140,24 @@ class _Lines:
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         self._tally.advanced(trial, record)
 
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+    def finished(
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
+    ) -> None:
         self._tally.ended(trial, state, last)
+        if trial.key.phase is Phase.FINAL:
+            score = f": test_loss {test.loss:.3f}, test accuracy {test.accuracy:.3f}" if test else ""
+            count = f"{self._tally.n_finals_done} of {self._tally.n_finals} finals"
+            self.note(f"{trial.key} {state}{score} ({count}, {duration(self._tally.left_s())} left)")
+            return
         accuracy = f", accuracy {last.val_accuracy:.3f}" if last and last.val_accuracy is not None else ""
         loss = f": val_loss {last.val_loss:.3f}{accuracy}" if last and last.val_loss is not None else ""
         count = f"{self._tally.n_finished} of {self._experiment.n_trials} trials"
         self.note(f"{trial.key} {state}{loss} ({count}, {duration(self._tally.left_s())} left)")
+
+    def finals_chosen(self, n_finals: int, n_left: int) -> None:
+        self._tally.finals_chosen(n_finals, n_left)
+        if n_left:
+            self.note(f"the search is over: {n_left} finals on fresh seeds")
 
     def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
         self._tally.lost(key)
@@ -144,7 +185,10 @@ class _Bars:
                 completed=self._tally.finished[arm.name],
                 best=self._tally.best_of(arm.name),
             )
-        self._total = self._progress.add_task("all", total=experiment.n_trials, best="starting")
+        self._finals = self._progress.add_task(
+            "finals", total=self._tally.n_finals, best="", visible=bool(self._tally.n_finals)
+        )
+        self._total = self._progress.add_task("all", total=self._tally.n_planned, best="starting")
         self._redraw_total()
 
     def note(self, line: str) -> None:
@@ -154,12 +198,18 @@ class _Bars:
         self._tally.advanced(trial, record)
         self._redraw_total()
 
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+    def finished(
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
+    ) -> None:
         self._tally.ended(trial, state, last)
         name = trial.key.optimizer
         self._progress.update(
             self._tasks[name], completed=self._tally.finished[name], best=self._tally.best_of(name)
         )
+        self._redraw_total()
+
+    def finals_chosen(self, n_finals: int, n_left: int) -> None:
+        self._tally.finals_chosen(n_finals, n_left)
         self._redraw_total()
 
     def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
@@ -170,15 +220,19 @@ class _Bars:
         left = self._tally.left_s()
         text = "starting" if left is None else f"{duration(left)} left" if left else "done"
         failed = f", {self._tally.failed} failed" if self._tally.failed else ""
-        self._progress.update(self._total, completed=self._tally.n_finished, best=text + failed)
+        finals, done = self._tally.n_finals, self._tally.n_finals_done
+        self._progress.update(self._finals, total=finals, completed=done)
+        total, done = self._tally.n_planned, self._tally.n_done
+        self._progress.update(self._total, total=total, completed=done, best=text + failed)
 
 
 def _opening(sweep: str, experiment: Experiment, tally: Tally, notes: Sequence[str]) -> list[str]:
     per_arm = experiment.budget.trials_per_optimizer
     already = f", {tally.n_finished} of them done" if tally.n_finished else ""
+    finals = f", then {experiment.n_finals} finals" if experiment.n_finals else ""
     return [
         f"sweep {sweep}: {experiment.model.name}, {len(experiment.arms)} optimizers, "
-        f"{per_arm} trials each{already}, {experiment.budget.epochs} epochs a trial",
+        f"{per_arm} trials each{already}, {experiment.budget.epochs} epochs a trial{finals}",
         *notes,
     ]
 

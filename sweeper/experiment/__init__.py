@@ -1,10 +1,11 @@
 """The experiment file: read and validated whole, with every mistake reported at once.
 
 `sections` declares the keys, `arms` reads the search spaces, `reading` puts them together into an
-`Experiment` (`model`).
+`Experiment` (`model`), and `extending` says what of a stored one may grow.
 """
 
+from sweeper.experiment.extending import extended
 from sweeper.experiment.model import ArmSpace, Experiment
 from sweeper.experiment.reading import checked_name, from_document, loads, read
 
-__all__ = ["ArmSpace", "Experiment", "checked_name", "from_document", "loads", "read"]
+__all__ = ["ArmSpace", "Experiment", "checked_name", "extended", "from_document", "loads", "read"]

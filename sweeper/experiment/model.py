@@ -115,6 +115,12 @@ class Experiment:
         """How many trials the search has, over all arms."""
         return self.budget.trials_per_optimizer * len(self.arms)
 
+    @property
+    def n_finals(self) -> int:
+        """How many finals there are at most, over all arms: fewer where an arm has too few scored trials."""
+        final = self.final
+        return len(self.arms) * final.seeds * (final.top_k + final.untuned) if final.top_k else 0
+
     def arm(self, name: str) -> ArmSpace:
         """The arm called `name`."""
         return next(arm for arm in self.arms if arm.name == name)

@@ -1,7 +1,6 @@
 """Turns a coordinator's writes into SQL: one fenced transaction for as many as have gathered."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,22 +8,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sweeper.records import EpochRecord, Phase, Trial, TrialKey, TrialState
-from sweeper.store import lease
+from sweeper.records import Origin, Phase, TrialKey, TrialState
+from sweeper.store import lease, rows
 from sweeper.store.engine import translated
 from sweeper.store.lease import Lease
+from sweeper.store.rows import Row
 from sweeper.store.schema import attempts, epochs, sweeps, trials
 from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
     EpochsRecorded,
+    ExperimentExtended,
+    FinalsChosen,
     SweepEnded,
     TrialFinished,
     TrialPlanned,
     Write,
 )
 
-Row = dict[str, Any]
+ORPHANED = "its coordinator died"
+"""Why an attempt ended that a successor found open."""
 
 
 class Committer:
@@ -40,6 +43,8 @@ class Committer:
             EpochsRecorded: self._record,
             AttemptEnded: self._end_attempts,
             TrialFinished: self._finish,
+            FinalsChosen: self._choose_finals,
+            ExperimentExtended: self._extend,
             SweepEnded: self._end_sweep,
         }
 
@@ -65,23 +70,23 @@ class Committer:
             lease.release(connection, self._lease)
 
     def _plan(self, connection: sa.Connection, writes: list[TrialPlanned]) -> None:
-        rows = [_trial_row(self._lease.sweep_id, write.trial, write.queued_at) for write in writes]
-        _insert_once(connection, trials, rows)
+        new = [rows.trial_row(self._lease.sweep_id, write.trial, write.queued_at) for write in writes]
+        _insert_once(connection, trials, new)
 
     def _start(self, connection: sa.Connection, writes: list[AttemptStarted]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
         _close_orphans(connection, [(ids[write.key], write) for write in writes])
-        _insert_once(connection, attempts, [_attempt_row(ids[write.key], write) for write in writes])
-        _update_trials(connection, [_restarted_row(ids[write.key], write) for write in writes])
+        _insert_once(connection, attempts, [rows.attempt_row(ids[write.key], write) for write in writes])
+        _update_trials(connection, [rows.restarted_row(ids[write.key], write) for write in writes])
 
     def _record(self, connection: sa.Connection, writes: list[EpochsRecorded]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
         current = _current_attempts(connection, ids.values())
         accepted = [write for write in writes if current[ids[write.key]] == write.attempt]
         if accepted:
-            rows = [_epoch_row(ids[w.key], w.attempt, record) for w in accepted for record in w.records]
-            _insert_once(connection, epochs, rows)
-            _update_trials(connection, [_progress_row(ids[write.key], write) for write in accepted])
+            new = [rows.epoch_row(ids[w.key], w.attempt, record) for w in accepted for record in w.records]
+            _insert_once(connection, epochs, new)
+            _update_trials(connection, [rows.progress_row(ids[write.key], write) for write in accepted])
 
     def _end_attempts(self, connection: sa.Connection, writes: list[AttemptEnded]) -> None:
         for write in writes:
@@ -95,8 +100,36 @@ class Committer:
             failed = write.state is TrialState.FAILED
             why = write.error if failed and write.error else write.state.value
             _close_attempt(connection, trial_id, write.attempt, write.finished_at, why, failed)
-            values = {"state": write.state.value, "finished_at": write.finished_at, "error": write.error}
+            values: Row = {"state": write.state.value, "finished_at": write.finished_at, "error": write.error}
+            if write.test is not None:
+                values |= {
+                    "test_loss": rows.finite(write.test.loss),
+                    "test_accuracy": rows.finite(write.test.accuracy),
+                }
             _update_current(connection, trial_id, write.attempt, values)
+
+    def _choose_finals(self, connection: sa.Connection, writes: list[FinalsChosen]) -> None:
+        finals = (trials.c.sweep_id == self._lease.sweep_id) & (trials.c.phase == Phase.FINAL.value)
+        over = (TrialState.COMPLETE.value, TrialState.DIVERGED.value, TrialState.FAILED.value)
+        for write in writes:
+            for optimizer, settings in write.settings.items():
+                mine = sa.update(trials).where(finals, trials.c.optimizer == optimizer)
+                chosen = trials.c.setting.in_(settings)
+                unfinished = trials.c.state.not_in(over)
+                superseded = {"origin": Origin.SUPERSEDED.value}
+                never = {
+                    "state": TrialState.FAILED.value,
+                    "error": "its setting is no longer chosen",
+                    "finished_at": write.chosen_at,
+                }
+                connection.execute(mine.where(~chosen, unfinished).values(**superseded, **never))
+                connection.execute(mine.where(~chosen).values(**superseded))
+                again = chosen & (trials.c.state != TrialState.FAILED.value)
+                connection.execute(mine.where(again).values(origin=Origin.FINAL.value))
+
+    def _extend(self, connection: sa.Connection, writes: list[ExperimentExtended]) -> None:
+        sweep = sa.update(sweeps).where(sweeps.c.id == self._lease.sweep_id)
+        connection.execute(sweep.values(experiment=dict(writes[-1].document)))
 
     def _end_sweep(self, connection: sa.Connection, writes: list[SweepEnded]) -> None:
         sweep = sa.update(sweeps).where(sweeps.c.id == self._lease.sweep_id)
@@ -115,10 +148,10 @@ class Committer:
         return {key: self._ids[key] for key in wanted}
 
 
-def _insert_once(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> None:
+def _insert_once(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:
     """Insert the rows that are not there yet: a commit that we never heard of may have succeeded."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    connection.execute(insert(table).on_conflict_do_nothing(), new)
 
 
 def _current_attempts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]:
@@ -126,11 +159,11 @@ def _current_attempts(connection: sa.Connection, ids: Iterable[int]) -> dict[int
     return {row.id: row.attempt for row in connection.execute(query)}
 
 
-def _update_trials(connection: sa.Connection, rows: list[Row]) -> None:
+def _update_trials(connection: sa.Connection, new: list[Row]) -> None:
     """Update one trial per row; `trial_id` says which, the row's other values are its columns."""
-    names = [name for name in rows[0] if name != "trial_id"]
+    names = [name for name in new[0] if name != "trial_id"]
     update = sa.update(trials).where(trials.c.id == sa.bindparam("trial_id"))
-    connection.execute(update.values({name: sa.bindparam(name) for name in names}), rows)
+    connection.execute(update.values({name: sa.bindparam(name) for name in names}), new)
 
 
 def _update_current(connection: sa.Connection, trial_id: int, attempt: int, values: Row) -> None:
@@ -154,94 +187,6 @@ def _close_orphans(connection: sa.Connection, starting: list[tuple[int, AttemptS
             & (attempts.c.attempt < write.attempt)
             & attempts.c.ended_at.is_(None)
         )
-        values = {"ended_at": write.started_at, "why": "its coordinator died"}
+        values = {"ended_at": write.started_at, "why": ORPHANED}
         if write.attempt > 1:
             connection.execute(sa.update(attempts).where(orphans).values(**values))
-
-
-def _trial_row(sweep_id: int, trial: Trial, queued_at: datetime) -> Row:
-    return {
-        "sweep_id": sweep_id,
-        "optimizer": trial.key.optimizer,
-        "phase": trial.key.phase.value,
-        "number": trial.key.number,
-        "origin": trial.origin.value,
-        "independent": trial.independent,
-        "setting": trial.setting,
-        "seed": trial.seed,
-        "proposal": dict(trial.proposal),
-        "params": dict(trial.params),
-        "state": TrialState.QUEUED.value,
-        "attempt": 0,
-        "epochs": 0,
-        "samples": 0,
-        "grad_evals": 0,
-        "queued_at": queued_at,
-    }
-
-
-def _attempt_row(trial_id: int, write: AttemptStarted) -> Row:
-    return {
-        "trial_id": trial_id,
-        "attempt": write.attempt,
-        "worker": write.worker.worker,
-        "node": write.worker.node,
-        "device": write.worker.device,
-        "first_epoch": write.first_epoch,
-        "started_at": write.started_at,
-        "strike": False,
-    }
-
-
-def _restarted_row(trial_id: int, write: AttemptStarted) -> Row:
-    """The trial when an attempt begins: what an earlier one reached no longer counts."""
-    nothing = ("train_loss", "val_loss", "val_accuracy", "setup_s", "train_s", "eval_s")
-    return {
-        "trial_id": trial_id,
-        "state": TrialState.RUNNING.value,
-        "attempt": write.attempt,
-        "started_at": write.started_at,
-        "epochs": write.first_epoch - 1,
-        "samples": 0,
-        "grad_evals": 0,
-        **dict.fromkeys(nothing),
-    }
-
-
-def _progress_row(trial_id: int, write: EpochsRecorded) -> Row:
-    last = write.records[-1]
-    return {
-        "trial_id": trial_id,
-        "epochs": last.epoch,
-        "samples": last.samples,
-        "grad_evals": last.grad_evals,
-        "train_loss": _finite(last.train_loss),
-        "val_loss": _finite(last.val_loss),
-        "val_accuracy": _finite(last.val_accuracy),
-        "setup_s": write.setup_s,
-        "train_s": write.train_s,
-        "eval_s": write.eval_s,
-    }
-
-
-def _epoch_row(trial_id: int, attempt: int, record: EpochRecord) -> Row:
-    return {
-        "trial_id": trial_id,
-        "attempt": attempt,
-        "epoch": record.epoch,
-        "samples": record.samples,
-        "steps": record.steps,
-        "grad_evals": record.grad_evals,
-        "train_loss": _finite(record.train_loss),
-        "val_loss": _finite(record.val_loss),
-        "val_accuracy": _finite(record.val_accuracy),
-        "lr": _finite(record.lr),
-        "train_s": record.train_s,
-        "eval_s": record.eval_s,
-        "recorded_at": record.recorded_at,
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    """The value, or None (NULL) where it is not finite."""
-    return value if value is not None and math.isfinite(value) else None

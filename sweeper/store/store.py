@@ -21,8 +21,8 @@ from sweeper.records import (
 )
 from sweeper.store import engine as database
 from sweeper.store import lease
-from sweeper.store.commit import Committer
-from sweeper.store.schema import attempts, sweeps, trials
+from sweeper.store.commit import ORPHANED, Committer
+from sweeper.store.schema import attempts, epochs, sweeps, trials
 
 
 class Store:
@@ -131,6 +131,51 @@ class Store:
         )
         with database.translated(self.engine.url), self.engine.connect() as connection:
             return [_stored_trial(row) for row in connection.execute(query).mappings()]
+
+    def curves(self, name: str, objective: str) -> dict[TrialKey, dict[int, float]]:
+        """Each search trial's recorded `objective` by epoch, ascending; unevaluated epochs are left out.
+
+        Of an epoch that several attempts trained, the latest counts.
+        """
+        value = epochs.c[objective]
+        query = (
+            sa.select(trials.c.optimizer, trials.c.number, epochs.c.epoch, value)
+            .join(trials, trials.c.id == epochs.c.trial_id)
+            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+            .where(sweeps.c.name == name, trials.c.phase == Phase.SEARCH.value, value.is_not(None))
+            .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
+        )
+        curves: dict[TrialKey, dict[int, float]] = {}
+        with database.translated(self.engine.url), self.engine.connect() as connection:
+            for optimizer, number, epoch, recorded in connection.execute(query):
+                curves.setdefault(TrialKey(optimizer, Phase.SEARCH, number), {})[epoch] = recorded
+        return curves
+
+    def spent_s(self, name: str) -> float:
+        """Seconds in which at least one attempt of the sweep was under way.
+
+        An attempt whose coordinator died counts up to its last record: nobody knows when it ended.
+        """
+        last_record = (
+            sa.select(sa.func.max(epochs.c.recorded_at))
+            .where(epochs.c.trial_id == attempts.c.trial_id, epochs.c.attempt == attempts.c.attempt)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(attempts.c.started_at, attempts.c.ended_at, attempts.c.why, last_record)
+            .join(trials, trials.c.id == attempts.c.trial_id)
+            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+            .where(sweeps.c.name == name)
+            .order_by(attempts.c.started_at)
+        )
+        total, until = 0.0, datetime.min.replace(tzinfo=UTC)
+        with database.translated(self.engine.url), self.engine.connect() as connection:
+            for started, ended, why, recorded in connection.execute(query):
+                is_orphan = ended is None or why == ORPHANED
+                end = (recorded or started) if is_orphan else ended
+                total += max((end - max(started, until)).total_seconds(), 0.0)
+                until = max(until, end)
+        return total
 
 
 def _exists(name: str) -> SweepExistsError:

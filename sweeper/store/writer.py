@@ -18,10 +18,10 @@ from sweeper.store.writes import Write
 logger = logging.getLogger("sweeper.store")
 
 QUEUE_LIMIT = 10_000
-"""Writes that may wait; then the coordinator pauses."""
+"""Calls of `put` that may wait; then the coordinator pauses."""
 
 BATCH_LIMIT = 1_000
-"""Writes in one transaction: it has to end well within the lease."""
+"""Calls of `put` in one transaction: it has to end well within the lease."""
 
 
 RETRY_S = 0.5
@@ -31,8 +31,8 @@ RETRY_S = 0.5
 class Writer(Protocol):
     """Takes a sweep's writes, and tells which are committed."""
 
-    def put(self, write: Write) -> None:
-        """Ask for `write`, waiting while the queue is full.
+    def put(self, *writes: Write) -> None:
+        """Ask for `writes`, in one transaction, waiting while the queue is full.
 
         Raises the SweeperError that ended the writer, if one did: nothing is written from then on.
         """
@@ -51,16 +51,16 @@ class Writer(Protocol):
 
 
 class InlineWriter:
-    """Commits each write at once, in the caller's thread: for tests, which then need not wait."""
+    """Commits what it is given at once, in the caller's thread: for tests, which then need not wait."""
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._done: list[Write] = []
 
-    def put(self, write: Write) -> None:
-        """Commit `write`."""
-        self._committer.commit([write])
-        self._done.append(write)
+    def put(self, *writes: Write) -> None:
+        """Commit `writes`."""
+        self._committer.commit(writes)
+        self._done += writes
 
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
         """Every write since the last call."""
@@ -78,7 +78,7 @@ class WriterThread:
     def __init__(self, committer: Committer, queue_limit: int = QUEUE_LIMIT) -> None:
         self.committer = committer
         self._queue_limit = queue_limit
-        self._waiting: deque[Write] = deque()
+        self._waiting: deque[tuple[Write, ...]] = deque()
         self._done: list[Write] = []
         self._error: SweeperError | None = None
         self._closing = False
@@ -86,13 +86,13 @@ class WriterThread:
         self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
         self._thread.start()
 
-    def put(self, write: Write) -> None:
-        """Queue `write`, waiting while the queue is full."""
+    def put(self, *writes: Write) -> None:
+        """Queue `writes`, waiting while the queue is full."""
         with self._changed:
             self._changed.wait_for(lambda: self._error or len(self._waiting) < self._queue_limit)
             if self._error:
                 raise self._error
-            self._waiting.append(write)
+            self._waiting.append(writes)
             self._changed.notify_all()
 
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
@@ -162,10 +162,11 @@ class WriterThread:
             batch = list(itertools.islice(self._waiting, BATCH_LIMIT))
             if not batch and self._closing:
                 return False
-        self._commit(batch)
+        writes = list(itertools.chain.from_iterable(batch))
+        self._commit(writes)
         with self._changed:
             for _ in batch:
                 self._waiting.popleft()
-            self._done += batch
+            self._done += writes
             self._changed.notify_all()
         return True

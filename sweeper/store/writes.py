@@ -3,10 +3,12 @@
 A write comes back as its own acknowledgement once its transaction is committed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sweeper.records import EpochRecord, SweepState, Trial, TrialKey, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialKey, TrialState, WorkerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,36 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class TrialFinished:
-    """A trial reached a final state. `error` says why where it failed; then its last attempt was a strike."""
+    """A trial reached a final state.
+
+    `error` says why where it failed; then its last attempt was a strike. `test` is a final's score.
+    """
 
     key: TrialKey
     attempt: int
     state: TrialState
     finished_at: datetime
     error: str | None = None
+    test: FinalScore | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinalsChosen:
+    """The search is over: `settings` are the trial numbers whose settings get finals, for each optimizer.
+
+    Finals of any other setting, which an earlier end of the search had chosen, are superseded; those of them
+    that were never finished never will be. Finals that count again are no longer superseded.
+    """
+
+    settings: Mapping[str, frozenset[int]]
+    chosen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentExtended:
+    """From now on the sweep follows `document`, which asks for more than before."""
+
+    document: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +99,13 @@ class SweepEnded:
     state: SweepState
 
 
-Write = TrialPlanned | AttemptStarted | EpochsRecorded | AttemptEnded | TrialFinished | SweepEnded
+Write = (
+    TrialPlanned
+    | AttemptStarted
+    | EpochsRecorded
+    | AttemptEnded
+    | TrialFinished
+    | FinalsChosen
+    | ExperimentExtended
+    | SweepEnded
+)

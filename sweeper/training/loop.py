@@ -15,7 +15,7 @@ from sweeper import optimizers, scoring, seeds, space
 from sweeper.experiment import Experiment
 from sweeper.optimizers.arm import Sees
 from sweeper.optimizers.loss_rules import LossRule
-from sweeper.records import EpochRecord, Trial, Value
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, Value
 from sweeper.training import losses, models
 from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
@@ -47,8 +47,19 @@ class Training:
         self._network.to(device=data.device, memory_format=self._memory_format)  # type: ignore[call-overload]
         self._ledger = Ledger(len(data.train), experiment.budget.epochs, self._space.steps)
         self._steps = self._make_steps()
+        self._rungs = experiment.pruning.rungs
         self._epoch = 0
         self.has_diverged = False
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, as far as it is trained."""
+        return self._network
+
+    @property
+    def phase(self) -> Phase:
+        """What the trial is for."""
+        return self._trial.key.phase
 
     @property
     def epochs_done(self) -> int:
@@ -95,6 +106,13 @@ class Training:
             eval_s=evaluated - trained,
             recorded_at=datetime.now(UTC),
         )
+
+    def test_score(self) -> FinalScore:
+        """Score the trained network on the test images: once, at the end of a final, and nowhere else."""
+        assert self.phase is Phase.FINAL, "the test images are for finals"
+        assert self.is_finished, "the test images are for the end of a final"
+        images = self._data.test()
+        return FinalScore(*self._evaluate(images, len(images)))
 
     def _make_steps(self) -> Steps:
         params = self._trial.params
@@ -153,8 +171,8 @@ class Training:
         return Images(self._data.train.pixels[chosen], self._data.train.labels[chosen])
 
     def _validate(self) -> tuple[float | None, float | None]:
-        """After every `eval_every` epochs and the last one; always where a rule may converge unforeseen."""
-        is_due = self._epoch % self._experiment.budget.eval_every == 0
+        """At each `eval_every`, at rungs and at the end; always where a rule may converge unforeseen."""
+        is_due = self._epoch % self._experiment.budget.eval_every == 0 or self._epoch in self._rungs
         if not (is_due or self._arm.sees.asks_for_the_loss or not self._steps.can_step()):
             return None, None
         return self._evaluate(self._data.val, len(self._data.val))

@@ -55,7 +55,8 @@ class InlineWorkers:
             self.discard(self._slot)
             return [Lost(self._slot, trial.key, attempt, blame(error), strike=True)]
         self._until = None
-        return [Advanced(self._slot, trial.key, attempt, stretch.records, stretch.outcome, stretch.setup_s)]
+        done = (stretch.records, stretch.outcome, stretch.setup_s, stretch.test)
+        return [Advanced(self._slot, trial.key, attempt, *done)]
 
     def close(self) -> None:
         """Nothing to stop."""

@@ -6,7 +6,7 @@ Inline, simulated and Ray workers keep the same contract; one test suite runs on
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweeper.records import EpochRecord, Trial, TrialKey, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, Trial, TrialKey, TrialState, WorkerInfo
 
 Slot = WorkerInfo
 """One worker, which trains one trial at a time."""
@@ -18,7 +18,7 @@ class Advanced:
 
     `records` are the epochs since the last report, at least one, unless the trial turned out to be over.
     `outcome` is COMPLETE or DIVERGED where the trial has ended, else None. `setup_s` is what building the
-    network took.
+    network took. `test` is the score of a final that is complete, None for anything else.
     """
 
     slot: Slot
@@ -27,6 +27,7 @@ class Advanced:
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
+    test: FinalScore | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Trial, TrialState, WorkerInfo
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState, WorkerInfo
 from sweeper.workers.protocol import Advanced, Lost, Slot
 
 Curve = Callable[[Trial, int], float]
@@ -67,7 +67,11 @@ class SimulatedWorkers:
                 outcome = TrialState.DIVERGED
             elif self._epoch[slot] >= self._experiment.budget.epochs:
                 outcome = TrialState.COMPLETE
-        return Advanced(slot, trial.key, attempt, tuple(records), outcome, setup_s=0.0)
+        test = None
+        if outcome is TrialState.COMPLETE and trial.key.phase is Phase.FINAL:
+            loss = self._curve(trial, self._epoch[slot])
+            test = FinalScore(loss, math.exp(-loss))
+        return Advanced(slot, trial.key, attempt, tuple(records), outcome, setup_s=0.0, test=test)
 
     def _record(self, trial: Trial, epoch: int) -> EpochRecord:
         loss = self._curve(trial, epoch)

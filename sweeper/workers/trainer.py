@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Trial, TrialState
+from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -14,11 +15,15 @@ from sweeper.training.loop import Training
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What came of one call: the epochs trained, how the trial ended if it did, and its setup time."""
+    """What came of one call: the epochs trained, how the trial ended if it did, its setup time.
+
+    `test` is what a final scored on the test images at its end.
+    """
 
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
+    test: FinalScore | None = None
 
 
 class Trainer:
@@ -35,6 +40,12 @@ class Trainer:
     def device(self) -> str:
         """The device's model."""
         return name(self._data.device)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network of the trial in hand, as far as it is trained."""
+        assert self._training is not None, "no trial in hand"
+        return self._training.network
 
     def begin(self, trial: Trial) -> None:
         """Drop the trial in hand and take this one."""
@@ -53,7 +64,9 @@ class Trainer:
         while not training.is_finished and training.epochs_done < until_epoch:
             if (record := training.next_epoch()) is not None:
                 records.append(record)
-        outcome = None
+        outcome = test = None
         if training.is_finished:
             outcome = TrialState.DIVERGED if training.has_diverged else TrialState.COMPLETE
-        return Stretch(tuple(records), outcome, self._setup_s)
+        if outcome is TrialState.COMPLETE and training.phase is Phase.FINAL:
+            test = training.test_score()
+        return Stretch(tuple(records), outcome, self._setup_s, test)

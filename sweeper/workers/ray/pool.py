@@ -15,7 +15,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError, Ra
 
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
-from sweeper.records import Trial, WorkerInfo
+from sweeper.records import Phase, Trial, WorkerInfo
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame, first_line
 from sweeper.workers.protocol import Advanced, Lost, Slot
@@ -103,7 +103,8 @@ class RayWorkers:
         """Send the worker on; the first call carries the trial."""
         worker = self._at(slot)
         assert worker.trial is not None
-        name = f"train[{worker.trial.key.optimizer}]"
+        doing = "final" if worker.trial.key.phase is Phase.FINAL else "train"
+        name = f"{doing}[{worker.trial.key.optimizer}]"
         trial = None if worker.is_begun else worker.trial
         worker.call = worker.actor.advance.options(name=name).remote(trial, until_epoch)
         worker.is_begun = True
@@ -153,7 +154,8 @@ class RayWorkers:
                 return None
             if trial is None:
                 return None
-            return Advanced(slot, trial.key, attempt, result.records, result.outcome, result.setup_s)
+            done = (result.records, result.outcome, result.setup_s, result.test)
+            return Advanced(slot, trial.key, attempt, *done)
         if slot is None or trial is None:
             return None
         return Lost(slot, trial.key, attempt, cause, strike)

@@ -1,0 +1,55 @@
+"""What of a stored sweep's experiment may be raised when it is resumed, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweeper.errors import ExperimentError
+from sweeper.experiment.model import Experiment
+from sweeper.experiment.reading import from_document
+from sweeper.experiment.wording import shown
+
+MAY_GROW = ("budget.trials_per_optimizer", "budget.max_seconds", "final.seeds")
+
+
+def extended(experiment: Experiment, settings: Sequence[str], *, source: str) -> Experiment:
+    """The stored `experiment` with `settings` ("key=value") that ask for more of it.
+
+    Spaces and everything else that was resolved at the first run stay as they were. Raises ExperimentError
+    where a setting would change anything else, or ask for less: results would no longer compare.
+    """
+    if not settings:
+        return experiment
+    before = experiment.document()
+    wanted = from_document(before, settings, source=source, text=experiment.text, is_resolved=True)
+    after = wanted.document()
+    problems = [
+        f"{key} = {shown(new)}: {_why_not(key, old)}"
+        for key, old, new in _changes(before, after)
+        if key not in MAY_GROW or not _is_more(key, old, new)
+    ]
+    if problems:
+        raise ExperimentError(source, problems)
+    return wanted
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Every key of every table that differs, with its value before and after."""
+    return [
+        (f"{table}.{key}", before[table].get(key), after[table].get(key))
+        for table in after
+        for key in {**before[table], **after[table]}
+        if before[table].get(key) != after[table].get(key)
+    ]
+
+
+def _is_more(key: str, old: Any, new: Any) -> bool:
+    if key == "budget.max_seconds":  # 0 is no limit
+        return bool(new == 0 or 0 < old < new)
+    return bool(new > old)
+
+
+def _why_not(key: str, old: Any) -> str:
+    if key in MAY_GROW:
+        none = ", no limit," if key == "budget.max_seconds" and not old else ""
+        return f"can only be raised; it is {shown(old)}{none} now"
+    return f"is {shown(old)} since the sweep began; only {', '.join(MAY_GROW)} may be raised"

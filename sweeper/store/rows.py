@@ -1,0 +1,102 @@
+"""The rows of the tables, made of what a coordinator asks to be written."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+from sweeper.records import EpochRecord, Trial, TrialState
+from sweeper.store.writes import AttemptStarted, EpochsRecorded
+
+Row = dict[str, Any]
+
+
+def trial_row(sweep_id: int, trial: Trial, queued_at: datetime) -> Row:
+    """A new trial, queued."""
+    return {
+        "sweep_id": sweep_id,
+        "optimizer": trial.key.optimizer,
+        "phase": trial.key.phase.value,
+        "number": trial.key.number,
+        "origin": trial.origin.value,
+        "independent": trial.independent,
+        "setting": trial.setting,
+        "seed": trial.seed,
+        "proposal": dict(trial.proposal),
+        "params": dict(trial.params),
+        "state": TrialState.QUEUED.value,
+        "attempt": 0,
+        "epochs": 0,
+        "samples": 0,
+        "grad_evals": 0,
+        "queued_at": queued_at,
+    }
+
+
+def attempt_row(trial_id: int, write: AttemptStarted) -> Row:
+    """An attempt that begins."""
+    return {
+        "trial_id": trial_id,
+        "attempt": write.attempt,
+        "worker": write.worker.worker,
+        "node": write.worker.node,
+        "device": write.worker.device,
+        "first_epoch": write.first_epoch,
+        "started_at": write.started_at,
+        "strike": False,
+    }
+
+
+def restarted_row(trial_id: int, write: AttemptStarted) -> Row:
+    """The trial when an attempt begins: what an earlier one reached no longer counts."""
+    nothing = ("train_loss", "val_loss", "val_accuracy", "setup_s", "train_s", "eval_s")
+    return {
+        "trial_id": trial_id,
+        "state": TrialState.RUNNING.value,
+        "attempt": write.attempt,
+        "started_at": write.started_at,
+        "epochs": write.first_epoch - 1,
+        "samples": 0,
+        "grad_evals": 0,
+        **dict.fromkeys(nothing),
+    }
+
+
+def progress_row(trial_id: int, write: EpochsRecorded) -> Row:
+    """How far a trial is: its last record and the seconds of its attempt."""
+    last = write.records[-1]
+    return {
+        "trial_id": trial_id,
+        "epochs": last.epoch,
+        "samples": last.samples,
+        "grad_evals": last.grad_evals,
+        "train_loss": finite(last.train_loss),
+        "val_loss": finite(last.val_loss),
+        "val_accuracy": finite(last.val_accuracy),
+        "setup_s": write.setup_s,
+        "train_s": write.train_s,
+        "eval_s": write.eval_s,
+    }
+
+
+def epoch_row(trial_id: int, attempt: int, record: EpochRecord) -> Row:
+    """One epoch of one attempt."""
+    return {
+        "trial_id": trial_id,
+        "attempt": attempt,
+        "epoch": record.epoch,
+        "samples": record.samples,
+        "steps": record.steps,
+        "grad_evals": record.grad_evals,
+        "train_loss": finite(record.train_loss),
+        "val_loss": finite(record.val_loss),
+        "val_accuracy": finite(record.val_accuracy),
+        "lr": finite(record.lr),
+        "train_s": record.train_s,
+        "eval_s": record.eval_s,
+        "recorded_at": record.recorded_at,
+    }
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None (NULL) where it is not finite."""
+    return value if value is not None and math.isfinite(value) else None
