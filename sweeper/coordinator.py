@@ -102,6 +102,7 @@ class Coordinator:
         unfinished = [_Run(s.trial, s.attempt, s.strikes) for s in stored if not s.state.is_finished]
         self._queue = deque(run for run in unfinished if run.trial.key.phase is Phase.SEARCH)
         self._unfinished_finals = [run for run in unfinished if run.trial.key.phase is Phase.FINAL]
+        self._began: float | None = None
         self._limit_s = (experiment.budget.max_seconds or math.inf) - spent_s
         self._running: dict[Slot, _Run] = {}
         self._unstored: dict[TrialKey, _Run] = {}
@@ -122,11 +123,10 @@ class Coordinator:
             raise
 
     def _run(self, stop: Event) -> SweepState:
-        deadline = self._clock.monotonic() + self._limit_s
         while not stop.is_set():
             self._acknowledge(0)
             self._ask_ahead()
-            is_out_of_time = self._clock.monotonic() >= deadline
+            is_out_of_time = self._left_s() <= 0
             if not is_out_of_time:
                 self._hand_out()
             if not (self._running or self._unstored) and (is_out_of_time or not self._queue):
@@ -137,6 +137,11 @@ class Coordinator:
             self._listen()
         self._give_up_running()
         return SweepState.INTERRUPTED
+
+    def _left_s(self) -> float:
+        """Seconds of `budget.max_seconds` to go; they count from when the first trial is handed out."""
+        passed = 0.0 if self._began is None else self._clock.monotonic() - self._began
+        return self._limit_s - passed
 
     def _listen(self) -> None:
         """Wait for a worker, or, where none has work, for the store."""
@@ -176,6 +181,8 @@ class Coordinator:
 
     def _hand_out(self) -> None:
         for _ in range(min(len(self._queue), len(self._workers.slots()))):
+            if self._began is None:
+                self._began = self._clock.monotonic()
             run = self._queue.popleft()
             run.attempt += 1
             run.records = []

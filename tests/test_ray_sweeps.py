@@ -308,3 +308,86 @@ def test_a_database_that_is_away_for_seconds_stops_nothing_that_is_handed_out_an
     sweep = load("disturbed", launched.store)
     assert_same_results(sweep, undisturbed)
     assert not sweep.attempts["strike"].any()
+
+
+GIVEN_UP = """
+[experiment]
+name = "given-up"
+[data]
+name = "synthetic"
+train_size = 400
+val_size = 200
+test_size = 100
+[model]
+name = "linear"
+input_size = 16
+[budget]
+trials_per_optimizer = 8
+epochs = 9
+[search]
+pruner = "asha"
+[final]
+seeds = 2
+[optimizers.sgd]
+[optimizers.adagrad]
+[optimizers.adam]
+"""
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_on_ray_a_guided_search_is_exact_and_balanced_and_trials_are_given_up_at_their_rung(
+    n_workers: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "given-up.toml"
+    file.write_text(GIVEN_UP)
+    sweep = run(file, f"sqlite:///{tmp_path / 'store.db'}", workers=n_workers)
+    trials, epochs = sweep.trials, sweep.epochs
+    search, final = (trials[trials["phase"] == phase] for phase in ("search", "final"))
+
+    assert search.groupby("optimizer")["number"].apply(sorted).tolist() == [list(range(8))] * 3
+    counts = pd.get_dummies(search["optimizer"]).cumsum()  # rows are in the order of planning
+    assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
+    parameters = [name for name in search if name.startswith("params.")]
+    proposed = search[search["origin"] == "proposed"]
+    assert not proposed.duplicated(["optimizer", *parameters]).any()
+    assert (proposed["independent"] == (proposed["number"] <= 4)).all()
+    independent = proposed[proposed["independent"]]
+    shared = independent.groupby("number")[["seed", "params.batch_size", "params.weight_decay"]].nunique()
+    assert (shared == 1).all(axis=None)
+
+    pruned = search[search["state"] == "pruned"]
+    assert len(pruned) >= 3
+    assert (pruned["epochs"] == 3).all()
+    assert (search.loc[search["origin"] == "default", "epochs"] == 9).all()
+    assert search["epochs"].sum() <= 9 * 24 - 6 * len(pruned)
+    assert epochs.groupby(["phase", "optimizer", "number"])["epoch"].max().sum() == trials["epochs"].sum()
+
+    assert (final.loc[final["state"] == "complete", "epochs"] == 9).all()
+    assert final.groupby(["optimizer", "setting"])["seed"].nunique().tolist() == [2] * 6
+    assert final["seed"].nunique() == 2
+    best = search[search["state"] == "complete"].query("origin == 'proposed'")
+    best = best.sort_values("val_loss").groupby("optimizer")["number"].first()
+    assert {setting for setting in final["setting"] if setting} == set(best)
+
+
+def test_a_limit_of_seconds_stops_a_sweep_on_ray_and_a_resume_lifts_it(tmp_path: Path) -> None:
+    file = tmp_path / "given-up.toml"
+    file.write_text(GIVEN_UP)
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+
+    def sweeper_command(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sweeper", *words, "--store", store, "--workers", "2"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=110)
+
+    first = sweeper_command("run", str(file), "--set", "budget.max_seconds=1", "--set", "search.pruner=none")
+    assert first.returncode in (0, 1), first.stderr
+    assert "budget.max_seconds = 1 are over; left out: " in first.stderr
+    stopped = load("given-up", store)
+    assert stopped.info.state is SweepState.STOPPED
+    assert stopped.info.trials["running"] == 0
+    n_done = int((stopped.trials["state"] == "complete").sum())
+    assert 1 <= n_done < 24
+    again = sweeper_command("resume", "given-up", "--set", "budget.max_seconds=0")
+    assert again.returncode == 0, again.stderr
+    assert load("given-up", store).info.state is SweepState.COMPLETE
+    assert "led the search" in again.stdout or "these seeds cannot decide" in again.stdout
