@@ -42,7 +42,12 @@ class Rules:
         """Every epoch after which some trial is judged, ascending."""
         if self.pruner == "median":
             return tuple(e for e in range(self.min_epochs, self.epochs) if e % self.eval_every == 0)
-        return self.bracket(0) if self.pruner != "none" else ()
+        return self.evaluated(self.bracket(0)) if self.pruner != "none" else ()
+
+    def evaluated(self, rungs: tuple[int, ...]) -> tuple[int, ...]:
+        """The first evaluated epoch at or after each of `rungs`, where a trial can be judged by it."""
+        epochs = {-(-rung // self.eval_every) * self.eval_every for rung in rungs}
+        return tuple(sorted(epoch for epoch in epochs if epoch < self.epochs))
 
     def bracket(self, rate: int) -> tuple[int, ...]:
         """The rungs of successive halving that begins `rate` rungs late: each the factor times the last."""
@@ -112,20 +117,21 @@ class Halving:
     def __init__(self, rules: Rules, rate: int = 0) -> None:
         self._rules = rules
         self._values: dict[int, dict[int, float]] = {rung: {} for rung in rules.bracket(rate)}
+        self._stops = rules.evaluated(tuple(self._values))
 
     def rungs(self, number: int) -> tuple[int, ...]:
         """The same for every trial."""
-        return tuple(self._values)
+        return self._stops
 
     def should_prune(self, number: int, curve: Curve) -> bool:
         """Whether it is outside the top 1/factor at a rung that it has reached now."""
-        epoch, value = _last(curve)
         for rung, values in self._values.items():
-            if epoch < rung:
-                return False
             if number in values:
                 continue
-            if not math.isfinite(value):
+            value = _first_from(rung, curve)
+            if value is None:
+                return False
+            if math.isnan(value):
                 return True
             values[number] = value
             if not self._is_in_front(value, list(values.values())):
@@ -135,9 +141,9 @@ class Halving:
     def passed(self, number: int, curve: Curve) -> None:
         """Give the trial its place at every rung that it reached."""
         for rung, values in self._values.items():
-            reached = [value for epoch, value in curve.items() if epoch >= rung]
-            if reached and math.isfinite(reached[0]):
-                values[number] = reached[0]
+            value = _first_from(rung, curve)
+            if value is not None and not math.isnan(value):
+                values[number] = value
 
     def completed(self, number: int, curve: Curve) -> None:
         """Nothing to note: what counts is the rungs."""
@@ -199,7 +205,7 @@ class Median:
 
     def should_prune(self, number: int, curve: Curve) -> bool:
         """Whether its best is worse than the median, once enough trials are complete."""
-        epoch, _ = _last(curve)
+        epoch = _last_epoch(curve)
         if epoch < self._rules.min_epochs or epoch <= self._judged.get(number, 0):
             return False
         if len(self._complete) < MEDIAN_STARTUP:
@@ -211,12 +217,13 @@ class Median:
         others = [c[epoch] for c in self._complete.values() if not math.isnan(c.get(epoch, math.nan))]
         if not others:
             return False
-        median = float(np.median(others))
+        # Optuna's own arithmetic: of an even number of values np.median may differ in the last bit.
+        median = float(np.percentile(others, 50))
         return max(seen) < median if self._rules.higher_is_better else min(seen) > median
 
     def passed(self, number: int, curve: Curve) -> None:
         """Remember how far the trial was let go."""
-        self._judged[number] = _last(curve)[0]
+        self._judged[number] = _last_epoch(curve)
 
     def completed(self, number: int, curve: Curve) -> None:
         """From now on others are measured by it."""
@@ -238,6 +245,10 @@ def next_rung(rungs: tuple[int, ...], epoch: int) -> int | None:
     return rungs[place] if place < len(rungs) else None
 
 
-def _last(curve: Curve) -> tuple[int, float]:
-    epoch = next(reversed(curve))
-    return epoch, curve[epoch]
+def _first_from(rung: int, curve: Curve) -> float | None:
+    """The value by which the curve is judged at `rung`: that of its first epoch there or beyond."""
+    return next((value for epoch, value in curve.items() if epoch >= rung), None)
+
+
+def _last_epoch(curve: Curve) -> int:
+    return next(reversed(curve))
