@@ -83,7 +83,9 @@ def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
     if own := [arm.name for arm in experiment.arms if arm.steps is not None]:
         lines.append(f"{', '.join(own)}: with a budget of its own, and so not judged.")
     failed = final.loc[final["state"] == TrialState.FAILED, "optimizer"].value_counts(sort=False)
-    lines += [f"{name}: {counted(int(n), 'final')} failed, left out of every number." for name, n in failed.items()]
+    lines += [
+        f"{name}: {counted(int(n), 'final')} failed, left out of every number." for name, n in failed.items()
+    ]
     return lines
 
 
