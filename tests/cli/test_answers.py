@@ -63,6 +63,12 @@ def test_a_sweep_that_goes_on_is_answered_so_far(make_sweep: MakeSweep, best: Ca
     assert "# So far: the sweep is not complete." in best("s").stdout
 
 
+def test_a_joint_search_has_one_best_of_all_that_were_tried(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep('search.mode="joint"')
+    assert (sweep.best().optimizer, sweep.best().n_tried) == ("adam", 4)
+    assert sweep.best("adam").n_tried == 2
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
