@@ -238,7 +238,7 @@ def reason(frame: pd.DataFrame, experiment: Experiment) -> str:
 def test_there_is_no_verdict_before_the_search_is_over(three: Experiment) -> None:
     frame = sweep(finals={})
     frame.loc[frame.index[-1], "state"] = "running"
-    assert reason(frame, three) == "No verdict yet: so far 8 of 9 trials."
+    assert reason(frame, three) == "No verdict yet: the search is not over."
 
 
 def test_there_is_no_verdict_while_finals_are_missing(three: Experiment) -> None:
