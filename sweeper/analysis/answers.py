@@ -20,6 +20,7 @@ from sweeper.records import Phase, Trial, TrialState
 class Best:
     """An optimizer's best setting: trial `number` of its search, the best of `n_tried`.
 
+    In a joint search those are of all optimizers, unless one was asked for.
     `score` is its objective in the search; the finals' numbers are of the fresh seeds at this setting, on
     test images: of the objective's test counterpart and of the accuracy, NaN where there are none.
     `is_complete`: the sweep has nothing left to train that could change the answer.
@@ -133,13 +134,14 @@ def best(
     is_complete = so_far.searched_all and not so_far.n_finals_missing
     represents = finals.representative(final, objective) if is_complete else None
     number = int(tried["number"].iloc[0]) if represents is None else represents
+    among_all = optimizer is None and experiment.search.mode == "joint"
     final = final[final["setting"] == number]
     return Best(
         sweep=sweep,
         experiment=experiment,
         trial=_trial(planned, name, number),
         score=float(tried.loc[tried["number"] == number, "score"].iloc[0]),
-        n_tried=len(tried),
+        n_tried=len(scores.proposed(search)) if among_all else len(tried),
         final_mean=float(final["test"].mean()),
         final_sd=float(final["test"].std()),
         final_accuracy=float(final["accuracy"].mean()),

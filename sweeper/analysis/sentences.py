@@ -78,6 +78,11 @@ def on(
 def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
     """What holds for every verdict: how far it reaches, and what it leaves out. `final` are the finals."""
     lines = ["It holds for the settings that this search found, and for nothing beyond what is named here."]
+    if experiment.final.top_k > 1:
+        lines.append(
+            f"Of an optimizer's best {experiment.final.top_k} settings the one with the best mean "
+            f"{OBJECTIVES[experiment.objective]} over the finals represents it."
+        )
     if experiment.search.repeats == 1:
         lines.append("One search per optimizer (repeats = 1): how often the leader would lead is not known.")
     if own := [arm.name for arm in experiment.arms if arm.steps is not None]:

@@ -116,7 +116,7 @@ def _why_none(
         )
     so_far = progress(trials, experiment)
     if not so_far.searched_all:
-        return f"No verdict yet: so far {so_far.n_searched} of {so_far.n_trials} trials."
+        return "No verdict yet: the search is not over."
     if so_far.n_finals_missing:
         return f"No verdict yet: waiting for {so_far.n_finals_missing} of {so_far.n_finals} finals."
     if first not in tested or len(tested) < 2:

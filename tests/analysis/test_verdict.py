@@ -194,6 +194,22 @@ def test_superseded_finals_stay_out_and_are_told(three: Experiment) -> None:
     assert any("used again: 5 earlier finals" in line for line in found.lines)
 
 
+def test_with_several_settings_in_the_finals_it_says_how_one_is_chosen(
+    make_experiment: MakeExperiment,
+) -> None:
+    experiment = make_experiment(*ARMS, "final.untuned=false", "final.top_k=2")
+    frame = sweep()
+    others = frame[frame["phase"] == "final"].assign(
+        setting=3 - frame["setting"], val_loss=2.0, test_loss=0.1
+    )
+    found = analysis.verdict(pd.concat([frame, others]), experiment)
+    assert found.lines[1] == analysis.verdict(frame, make_experiment(*ARMS, "final.untuned=false")).lines[1]
+    assert (
+        "Of an optimizer's best 2 settings the one with the best mean validation loss over the finals "
+        "represents it."
+    ) in found.lines
+
+
 def test_an_arm_with_a_budget_of_its_own_stays_out(make_experiment: MakeExperiment) -> None:
     experiment = make_experiment(*ARMS, "optimizers.newton.steps=1", "model.input_size=8", "final.seeds=10")
     search, finals = {**SEARCH, "newton": (0.1, 0.2)}, {**FINALS, "newton": near(0.1)}
@@ -222,7 +238,7 @@ def reason(frame: pd.DataFrame, experiment: Experiment) -> str:
 def test_there_is_no_verdict_before_the_search_is_over(three: Experiment) -> None:
     frame = sweep(finals={})
     frame.loc[frame.index[-1], "state"] = "running"
-    assert reason(frame, three) == "No verdict yet: so far 8 of 9 trials."
+    assert reason(frame, three) == "No verdict yet: the search is not over."
 
 
 def test_there_is_no_verdict_while_finals_are_missing(three: Experiment) -> None:
