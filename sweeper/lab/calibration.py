@@ -26,7 +26,7 @@ from sweeper.experiment import Experiment
 from sweeper.experiment.sections import Resources
 from sweeper.training.data import Dataset
 
-SECONDS = 9.0
+SECONDS = 8.0
 """About how long all arms together are trained."""
 
 

@@ -31,6 +31,9 @@ PROBE = 256
 LEAST = 64
 """No arm is measured on fewer images."""
 
+ROUNDS = 2
+"""So many times every arm is measured."""
+
 SIZES = 3
 """So many batch sizes are measured where the space has more: both ends and the middle one."""
 
@@ -80,7 +83,7 @@ class Stopwatch:
         self._images = images
         self._device = choose(use_gpu)
         self._points = points(self._experiment)
-        self._moment_s = seconds / len(self._points)
+        self._moment_s = seconds / len(self._points) / ROUNDS
 
     @property
     def device(self) -> str:
@@ -94,9 +97,11 @@ class Stopwatch:
         return 4 * (steady.train_s + steady.eval_s) + 2 * steady.setup_s
 
     def measure(self) -> Iterator[Measurement]:
-        """A measurement for each point."""
-        for point in self._points:
-            yield self._run(point, self._fitting(point), moment_s=self._moment_s * 2 / 3)
+        """Measurements of every point, in rounds, so that whatever else the machine does hits all alike."""
+        fitting = [self._fitting(point) for point in self._points]
+        for _ in range(ROUNDS):
+            for point, n_images in zip(self._points, fitting, strict=True):
+                yield self._run(point, n_images, moment_s=self._moment_s * 2 / 3)
 
     def _fitting(self, point: Point) -> int:
         """How many images make an epoch of a third of a moment: the first one isn't counted."""

@@ -135,7 +135,7 @@ def searched(arm: ArmSpace, sampler: str) -> dict[str, Choice | Range]:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """The seconds of the search, of the finals, and besides them; `trial_s` are those of the longest trial."""
+    """The seconds of the search, of the finals, and besides them; `trial_s` those of the longest trial."""
 
     search: Span
     finals: Span
