@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 _SPLIT, _SEARCH, _FINAL, _PROPOSAL, _WEIGHTS, _ORDER, _AUGMENTATION, _DRAWS, _SUBSET = range(9)
+_SOBOL, _JOINT = 9, 10
 _UINT32 = 2**32
 
 
@@ -45,6 +46,16 @@ def proposal(experiment_seed: int, scope: str, number: int, dimension: str = "")
     hyperparameter's name, or empty where one sampler draws all of them together.
     """
     return _derive(experiment_seed, _PROPOSAL, _name(scope), number, _name(dimension)) % _UINT32
+
+
+def sobol(experiment_seed: int, optimizer: str = "") -> int:
+    """The seed that scrambles a Sobol sequence: an optimizer's own columns, or without one the shared."""
+    return _derive(experiment_seed, _SOBOL, _name(optimizer))
+
+
+def joint(experiment_seed: int, place: int) -> int:
+    """What decides which optimizer the independent trial at `place` has, in one search of all optimizers."""
+    return _derive(experiment_seed, _JOINT, place)
 
 
 def weights(trial_seed: int) -> int:

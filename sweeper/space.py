@@ -171,6 +171,30 @@ def proposal_name(name: str, dimension: Dimension) -> str:
     return f"one_minus_{name}" if is_mirrored else name
 
 
+def proposal_bounds(dimension: Range) -> tuple[float, float]:
+    """The lowest and the highest number that a sampler proposes for the range."""
+    if dimension.scale == "one_minus_log":
+        return 1 - dimension.high, 1 - dimension.low
+    return dimension.low, dimension.high
+
+
+def from_unit(dimension: Choice | Range, u: float) -> Value:
+    """What a sampler proposes at `u`, from 0 to 1 along the dimension's own scale.
+
+    The inverse of the distribution function that Optuna draws from: a uniform `u` below 1 gives each choice
+    the same share, and each whole number the part of the scale that rounds to it. 0 and 1 are a range's ends.
+    """
+    if isinstance(dimension, Choice):
+        return dimension.values[min(int(u * len(dimension.values)), len(dimension.values) - 1)]
+    low, high = proposal_bounds(dimension)
+    margin = 0.5 if dimension.integer else 0.0
+    first, last = low - margin, high + margin
+    x = (1 - u) * first + u * last if dimension.scale == "linear" else first ** (1 - u) * last**u
+    if dimension.integer:
+        return min(max(round(x), int(low)), int(high))
+    return min(max(x, low), high)
+
+
 def decode(space: Space, proposal: Params) -> dict[str, Value]:
     """The hyperparameters for the numbers that a sampler proposed; fixed ones included."""
     values: dict[str, Value] = {}
@@ -194,7 +218,7 @@ def encode(space: Space, values: Params) -> dict[str, Value] | None:
         if value is None or not contains(dimension, value):
             return None
         if isinstance(dimension, Range) and dimension.scale == "one_minus_log":
-            low, high = 1 - dimension.high, 1 - dimension.low
+            low, high = proposal_bounds(dimension)
             proposal[proposal_name(name, dimension)] = min(max(1 - float(value), low), high)
         elif not isinstance(dimension, Fixed):
             proposal[name] = value

@@ -42,7 +42,7 @@ LAYERS = {
 }
 
 VENDORS = {
-    "optuna": ("search.py",),
+    "optuna": ("search/",),
     "ray": ("workers/ray/",),
     "torch": (
         "training/",

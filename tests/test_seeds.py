@@ -19,6 +19,9 @@ def test_the_seeds_of_a_sweep_are_the_same_in_every_version() -> None:
     assert seeds.weights(99) == 3574186663705179385
     assert seeds.data_order(99, 2) == 8303066615909454186
     assert seeds.augmentation(99, 2) == 745189896259964513
+    assert seeds.sobol(0) == 8858336398717540901
+    assert seeds.sobol(0, "adam") == 7660770354940601486
+    assert seeds.joint(0, 3) == 5195811342501512832
 
 
 def test_a_trials_seed_does_not_depend_on_what_was_drawn_before() -> None:
@@ -43,6 +46,9 @@ def test_the_streams_of_one_seed_all_differ() -> None:
         seeds.weights(seed),
         seeds.data_order(seed, 1),
         seeds.augmentation(seed, 1),
+        seeds.sobol(seed),
+        seeds.sobol(seed, "sgd"),
+        seeds.joint(seed, 1),
     ]
     assert len(set(streams)) == len(streams)
 

@@ -286,3 +286,61 @@ def test_the_lower_middle_of_whole_numbers_is_rounded_down(dimension: Range, mid
     found = space.lower_middle(dimension)
     assert found == middle
     assert isinstance(found, int)
+
+
+# --- from_unit -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        LR,
+        Range(0.2, 0.9),
+        RHO,
+        BETA2,
+        Range(3, 30, integer=True),
+        Range(16, 256, "log", integer=True),
+        Range(1e-100, 1e100, "log"),
+    ],
+)
+def test_the_unit_interval_spans_what_a_sampler_may_propose(dimension: Range) -> None:
+    low, high = space.proposal_bounds(dimension)
+    assert (space.from_unit(dimension, 0.0), space.from_unit(dimension, 1.0)) == (low, high)
+    proposed = [space.from_unit(dimension, k / 997) for k in range(998)]
+    assert proposed == sorted(proposed)  # type: ignore[type-var]
+    assert all(isinstance(value, int) is dimension.integer for value in proposed)
+    for value in proposed:
+        decoded = space.decode({"x": dimension}, {space.proposal_name("x", dimension): value})
+        assert space.contains(dimension, decoded["x"])
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        *(LR, RHO, BETA2, Range(0.2, 0.9), Range(3, 8, integer=True), Range(2, 9, "log", integer=True)),
+        Choice(("a", "b", "c")),
+    ],
+)
+def test_uniform_numbers_become_what_optuna_draws(dimension: Choice | Range) -> None:
+    from optuna.samplers import RandomSampler
+
+    from sweeper.search.samplers import distributions
+
+    ((name, distribution),) = distributions({"x": dimension}).items()
+    sampler = RandomSampler(seed=0)
+    optunas = [sampler.sample_independent(None, None, name, distribution) for _ in range(4000)]  # type: ignore[arg-type]
+    ours = [space.from_unit(dimension, (k + 0.5) / 4000) for k in range(4000)]
+    for value in ours[200::400]:  # both have the same share of draws up to any value
+        shares = [sum(v <= value for v in drawn) / 4000 for drawn in (optunas, ours)]  # type: ignore[operator]
+        assert shares[0] == pytest.approx(shares[1], abs=0.03)
+
+
+def test_a_choice_gives_each_value_the_same_share_in_its_order() -> None:
+    choice = Choice((128, 32, 64))
+    assert [space.from_unit(choice, k / 6) for k in range(7)] == [128, 128, 32, 32, 64, 64, 64]
+
+
+def test_the_middle_of_the_unit_interval_is_the_middle_of_the_scale() -> None:
+    assert space.from_unit(LR, 0.5) == pytest.approx(1e-2)
+    assert space.from_unit(Range(0.2, 0.4), 0.5) == pytest.approx(0.3)
+    assert space.from_unit(RHO, 0.5) == pytest.approx(0.1), "1 - rho, as a sampler proposes it"

@@ -3,7 +3,32 @@
 Every number is computed here, once; terminal, report and pages only show it.
 """
 
+from sweeper.analysis.answers import Best, best
+from sweeper.analysis.comparison import compare, probability_of_improvement
+from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
+from sweeper.analysis.finals import finals_scores
+from sweeper.analysis.power import power
 from sweeper.analysis.repetition import compare_epochs
+from sweeper.analysis.resampling import bootstrap_interval, iqm
 from sweeper.analysis.statistics import behind_untuned, summary
+from sweeper.analysis.verdict import Verdict, leader, verdict
 
-__all__ = ["behind_untuned", "compare_epochs", "summary"]
+__all__ = [
+    "Best",
+    "Decision",
+    "Improvement",
+    "Verdict",
+    "behind_untuned",
+    "best",
+    "bootstrap_interval",
+    "compare",
+    "compare_epochs",
+    "fewest_seeds",
+    "finals_scores",
+    "iqm",
+    "leader",
+    "power",
+    "probability_of_improvement",
+    "summary",
+    "verdict",
+]

@@ -114,7 +114,7 @@ def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Exp
 
 def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict[str, Any]:
     """What the sweep `name` knows that this experiment's search can use, as a fact of the new sweep."""
-    from sweeper.search import priors
+    from sweeper.search.priors import priors
 
     earlier = Sweep(open_store(store), name)
     known = priors(experiment, earlier.experiment, earlier.store.trials(name))

@@ -11,6 +11,8 @@ from sweeper.store import DEFAULT_URL, Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweeper.analysis import Best, Verdict
+
 StoreLocation = str | Store | None
 """A database URL, an open store, or None: `SWEEPER_STORE`, else `sqlite:///sweeper.db`."""
 
@@ -70,8 +72,26 @@ class Sweep:
             loss=experiment.loss.name,
             n_classes=experiment.data.n_classes,
             val_size=experiment.data.val_size,
+            repeats=experiment.search.repeats,
             optimizers=[arm.name for arm in experiment.arms],
         )
+
+    def verdict(self) -> "Verdict":
+        """The search's leader against the others on fresh seeds, or why there is no verdict yet."""
+        from sweeper import analysis
+
+        return analysis.verdict(self.trials, self.experiment)
+
+    def best(self, optimizer: str | None = None) -> "Best":
+        """The best setting of `optimizer`; None: of the one that leads the search.
+
+        Raises UsageError for an optimizer that isn't in the sweep, NotFoundError where no tuned trial is
+        complete.
+        """
+        from sweeper import analysis
+
+        planned = [stored.trial for stored in self.store.trials(self.name)]
+        return analysis.best(self.name, self.trials, planned, self.experiment, optimizer)
 
 
 def load(name: str, store: StoreLocation = None) -> Sweep:

@@ -10,8 +10,10 @@ import pandas as pd
 import typer
 from rich.console import Console, RenderableType
 
+from sweeper.analysis import Verdict
+from sweeper.analysis.progress import progress
 from sweeper.api import Sweep
-from sweeper.cli import tables
+from sweeper.cli import notes, tables
 from sweeper.errors import NotFoundError, UsageError
 from sweeper.records import Phase, SweepInfo, TrialKey
 from sweeper.store import Store
@@ -83,12 +85,12 @@ def print_result(sweep: Sweep, *, as_json: bool) -> int:
 
 
 def print_status(sweep: Sweep, *, as_json: bool) -> None:
-    """Print a sweep's state and its summary per optimizer."""
+    """Print a sweep's state, its summary per optimizer, and its verdict."""
     info, experiment = sweep.info, sweep.experiment
-    summary = sweep.summary()
+    summary, verdict = sweep.summary(), sweep.verdict()
     if as_json:
         facts = {"objective": experiment.objective, "facts": info.facts}
-        _print_json({**_info(info), **facts, "summary": rows(summary)})
+        _print_json({**_info(info), **facts, "summary": rows(summary), "verdict": _verdict(verdict)})
         return
     data = info.facts["data"]
     _print(
@@ -96,9 +98,18 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
         f"{experiment.model.name} on {data['name']}, {data['train']:,} training images "
         f"(sha256 {data['sha256'][:12]}), {experiment.budget.epochs} epochs, seed {experiment.seed}",
     )
-    if len(summary):
-        _print("", tables.summary(summary, experiment))
-        _print(*tables.reading_notes(summary, experiment, info))
+    so_far = progress(sweep.trials, experiment)
+    _print("", tables.summary(summary, experiment))
+    _print(*notes.of_summary(summary, experiment, info, so_far))
+    if so_far.searched_all and not so_far.n_finals_missing and summary["final_n"].any():
+        _print("", tables.finals(summary, experiment, verdict))
+    _print(*verdict.lines)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any] | None:
+    if verdict.against is None:
+        return None
+    return {"leader": verdict.leader, "lines": verdict.lines, "against": rows(verdict.against)}
 
 
 def print_sweeps(store: Store, *, as_json: bool) -> None:

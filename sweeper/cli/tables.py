@@ -8,16 +8,11 @@ from rich import box
 from rich.table import Table
 
 from sweeper import analysis, scoring
+from sweeper.analysis.sentences import OBJECTIVES
 from sweeper.cli.progress import duration
-from sweeper.experiment import ArmSpace, Experiment
-from sweeper.records import SweepInfo, TrialState
+from sweeper.experiment import Experiment
+from sweeper.records import SweepInfo
 from sweeper.space import Fixed
-
-METRICS = {
-    "val_loss": "validation loss",
-    "val_accuracy": "validation accuracy",
-    "train_loss": "training loss",
-}
 
 
 def number(value: object) -> str:
@@ -58,9 +53,12 @@ def _table(title: str, *columns: tuple[str, str]) -> Table:
 
 def summary(frame: pd.DataFrame, experiment: Experiment) -> Table:
     """The summary per optimizer, in the experiment's order: no ranking."""
-    metric = METRICS[experiment.objective]
+    metric = OBJECTIVES[experiment.objective]
+    is_joint = experiment.search.mode == "joint"
     table = _table(
-        f"Best {metric} of the settings tried, per optimizer",
+        f"Where the search spent its trials, and the best {metric} there: no comparison"
+        if is_joint
+        else f"Best {metric} of the settings tried, per optimizer",
         ("optimizer", "left"),
         ("tried", "right"),
         ("best", "right"),
@@ -89,6 +87,54 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> Table:
     return table
 
 
+def finals(frame: pd.DataFrame, experiment: Experiment, verdict: analysis.Verdict) -> Table:
+    """The finals per optimizer, in the experiment's order, and where there is a verdict its decisions."""
+    judged = "accuracy" if scoring.higher_is_better(experiment.objective) else "loss"
+    columns = [
+        ("optimizer", "left"),
+        ("setting", "right"),
+        ("n", "right"),
+        (f"test {judged}", "right"),
+        ("95 % interval", "right"),
+        *([("accuracy", "right")] if judged == "loss" else []),
+        ("untuned", "right"),
+    ]
+    if verdict.is_reached:
+        columns += [
+            (f"P({verdict.leader} better)", "right"),
+            ("p", "right"),
+            (f"{verdict.leader} is", "left"),
+        ]
+    table = _table("Finals: fresh seeds at the best settings, on test images", *columns)
+    for _, row in frame[frame["final_n"] > 0].iterrows():
+        diverged = f" ({row['final_diverged']} of {row['final_n']} diverged)" if row["final_diverged"] else ""
+        cells = [
+            row["optimizer"],
+            number(row["final_number"]),
+            f"{row['final_n']}{diverged}",
+            _spread(row["final_mean"], row["final_sd"]),
+            f"{measured(row['final_low'])} to {measured(row['final_high'])}",
+            *([_spread(row["final_accuracy"], row["final_accuracy_sd"])] if judged == "loss" else []),
+            measured(row["untuned_final_mean"]),
+        ]
+        table.add_row(*cells, *(_decision(row["optimizer"], verdict) if verdict.is_reached else ()))
+    return table
+
+
+def _spread(mean: float, sd: float) -> str:
+    return measured(mean) if _is_missing(sd) else f"{measured(mean)} ± {measured(sd)}"
+
+
+def _decision(optimizer: str, verdict: analysis.Verdict) -> tuple[str, str, str]:
+    """What the verdict says of the leader against this optimizer."""
+    assert verdict.against is not None
+    rows = verdict.against[verdict.against["optimizer"] == optimizer]
+    if rows.empty:
+        return "", "", "the leader of the search" if optimizer == verdict.leader else "not judged"
+    row = rows.iloc[0]
+    return f"{row['estimate']:.2f}", f"{row['p']:.2g}", row["decision"]
+
+
 def searched_names(experiment: Experiment) -> dict[str, list[str]]:
     """For each optimizer the hyperparameters worth showing: lr, its own, and the shared ones searched."""
     names = {}
@@ -97,48 +143,6 @@ def searched_names(experiment: Experiment) -> dict[str, list[str]]:
         shared = [name for name, dimension in arm.shared.items() if not isinstance(dimension, Fixed)]
         names[arm.name] = list(dict.fromkeys(["lr", *own, *shared]))
     return names
-
-
-def reading_notes(frame: pd.DataFrame, experiment: Experiment, info: SweepInfo) -> list[str]:
-    """What a reader of the summary must know: the scale, how far the sweep is, and what it can't say."""
-    chance = scoring.chance_level(experiment.objective, experiment.loss.name, experiment.data.n_classes)
-    data = experiment.data
-    is_train = experiment.objective == "train_loss"
-    n_images = min(data.train_size, data.val_size) if is_train else data.val_size
-    lines = [
-        f"{METRICS[experiment.objective]} after epoch {experiment.budget.epochs} on "
-        f"{n_images:,} images, capped at chance level ({chance:.3f}); "
-        f"accuracy is that setting's; untuned: the usual defaults; dead: no better than chance."
-    ]
-    done = sum(info.trials[state] for state in TrialState if state.is_finished)
-    if done < experiment.n_trials:
-        lines.append(f"So far {done} of {experiment.n_trials} trials.")
-    if not frame["final_n"].sum():
-        lines.append(
-            "No verdict without finals: each best is chosen among those tried, which flatters it, "
-            "and was trained with one seed."
-        )
-    if behind := analysis.behind_untuned(frame, objective=experiment.objective):
-        lines.append(
-            f"{', '.join(behind)}: the best found is worse than the untuned setting: searched too little; "
-            f"try --set budget.trials_per_optimizer={2 * experiment.budget.trials_per_optimizer}"
-        )
-    trained = set(frame.loc[frame["complete"] > 0, "optimizer"])
-    own = [arm for arm in experiment.arms if arm.steps is not None and arm.name in trained]
-    lines += [_own_budget(arm, frame, experiment) for arm in own]
-    if experiment.data.name == "synthetic":
-        lines.append("Synthetic images: this shows how Sweeper works, not which optimizer is better.")
-    return lines
-
-
-def _own_budget(arm: ArmSpace, frame: pd.DataFrame, experiment: Experiment) -> str:
-    """What an arm that doesn't share the others' budget has cost."""
-    spent = frame.loc[frame["optimizer"] == arm.name, "samples"].iloc[0] / experiment.data.train_size
-    steps = "1 step" if arm.steps == 1 else f"{arm.steps} steps"
-    return (
-        f"{arm.name} has a budget of its own, {steps} a trial, which cost up to {spent:,.0f} epochs where "
-        f"the others have {experiment.budget.epochs}: shown beside them, not against them."
-    )
 
 
 def sweeps(infos: Sequence[SweepInfo]) -> Table:

@@ -143,6 +143,70 @@ def test_a_final_that_diverges_counts_as_chance() -> None:
     assert row["final_mean"] == pytest.approx((1.0 + math.log(10)) / 2)
 
 
+def test_the_setting_with_the_best_mean_validation_score_represents_the_optimizer() -> None:
+    # Setting 2 is ahead on validation, setting 1 on test images: those choose nothing.
+    frame = trials(
+        UNTUNED,
+        *({"val_loss": loss} for loss in (1.0, 1.1)),
+        *(final(0.8, setting=1, val_loss=loss) for loss in (1.3, 1.4)),
+        *(final(0.9, setting=2, val_loss=loss) for loss in (1.0, 1.5)),
+    )
+    row = analysis.summary(frame).iloc[0]
+    assert (row["best_number"], row["final_number"]) == (1, 2)
+    assert (row["final_n"], row["final_mean"], row["final_median"]) == (2, 0.9, 0.9)
+
+
+def test_of_settings_that_tie_the_lower_number_represents() -> None:
+    frame = trials(UNTUNED, {}, {}, final(0.9, setting=2, val_loss=1.0), final(0.8, setting=1, val_loss=1.0))
+    assert analysis.summary(frame)["final_number"].item() == 1
+
+
+def test_each_of_several_searches_has_its_representative() -> None:
+    settings = {1: 1.2, 2: 1.0, 3: 1.1, 4: 1.3}  # odd numbers are of search 1, even ones of search 0
+    frame = trials(
+        UNTUNED,
+        *({} for _ in settings),
+        *(final(k / 10, setting=k, val_loss=loss, seed=k) for k, loss in settings.items()),
+    )
+    row = analysis.summary(frame, repeats=2).iloc[0]
+    assert (row["final_n"], row["final_mean"]) == (2, pytest.approx(0.25))
+    assert np.isnan(row["final_number"])
+
+
+def test_the_accuracy_of_a_dead_final_is_that_of_guessing() -> None:
+    frame = trials(
+        UNTUNED, {}, final(1.0, test_accuracy=0.5), final(np.nan, test_accuracy=0.04, state="diverged")
+    )
+    row = analysis.summary(frame).iloc[0]
+    assert row["final_accuracy"] == pytest.approx(0.3)
+    assert row["final_accuracy_sd"] == pytest.approx(stats.tstd([0.5, 0.1]))
+
+
+def test_the_untuned_settings_finals_have_columns_of_their_own() -> None:
+    untuned = [final(loss, setting=0, test_accuracy=0.2) for loss in (1.8, 2.0)]
+    row = analysis.summary(trials(UNTUNED, {}, final(1.0), *untuned)).iloc[0]
+    assert (row["untuned_final_mean"], row["untuned_final_n"]) == (pytest.approx(1.9), 2)
+    assert row["untuned_final_sd"] == pytest.approx(stats.tstd([1.8, 2.0]))
+    assert row["untuned_final_accuracy"] == pytest.approx(0.2)
+
+
+def test_finals_scores_are_capped_by_seed_and_of_the_counterpart() -> None:
+    frame = trials(
+        UNTUNED,
+        {},
+        final(1.2, seed=9),
+        final(1e9, seed=5),
+        final(1.0, seed=7, test_accuracy=0.4),
+        final(0.1, seed=1, state="failed"),
+    )
+    scores = analysis.finals_scores(frame)
+    assert list(scores) == ["adam"]
+    assert list(scores["adam"]) == pytest.approx([math.log(10), 1.0, 1.2])
+    accuracies = analysis.finals_scores(frame, objective="val_accuracy")["adam"]
+    assert list(accuracies) == pytest.approx([0.1, 0.4, 0.1])
+    assert analysis.finals_scores(frame, optimizers=["sgd"]) == {}
+
+
 def test_without_finals_or_trials_there_is_nan_and_no_warning() -> None:
     row = analysis.summary(trials(UNTUNED)).iloc[0]
     assert np.isnan([row["best"], row["median"], row["iqr"], row["dead"], row["final_mean"]]).all()

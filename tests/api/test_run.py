@@ -21,7 +21,7 @@ from sweeper.errors import (
     UsageError,
 )
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, SweepState, Trial, TrialState
+from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialState
 from sweeper.store import Store
 from sweeper.store.schema import sweeps
 from sweeper.workers.inline import InlineWorkers
@@ -42,7 +42,9 @@ class StopAfter(Silent):
         self.left = n
         self.number = number
 
-    def finished(self, trial: Trial, state: TrialState, last: EpochRecord | None) -> None:
+    def finished(
+        self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
+    ) -> None:
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), self.number)
@@ -76,7 +78,7 @@ def test_a_file_with_settings_runs_as_the_python_object_does(tmp_path: Path, sto
     ]
     sweep = run(path, store, name="other", settings=settings, workers="inline")
     assert sweep.name == "other"
-    assert len(sweep.trials) == 2
+    assert sweep.trials["phase"].value_counts().to_dict() == {"search": 2, "final": 20}
     assert sweep.info.experiment_text == path.read_text()
 
 

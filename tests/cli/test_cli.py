@@ -29,6 +29,8 @@ name = "linear"
 [budget]
 trials_per_optimizer = 2
 epochs = 2
+[final]
+seeds = 2
 [optimizers.sgd]
 [optimizers.adam]
 """
@@ -64,7 +66,7 @@ def fails(done: subprocess.CompletedProcess[str], status: int) -> str:
     return done.stderr
 
 
-COMMANDS = ("run", "resume", "list", "status", "show", "export", "data info", "data fetch")
+COMMANDS = ("run", "resume", "list", "status", "show", "best", "repeat", "export", "data info", "data fetch")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -92,8 +94,9 @@ def test_a_sweep_is_run_listed_shown_and_exported(sweeper: Run, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert "sgd/0 complete: val_loss" in done.stderr
     assert "4 of 4 trials" in done.stderr
+    assert "8 of 8 finals" in done.stderr
     assert "synthetic: 200 training, 100 validation, 100 test images" in done.stderr
-    for expected in ("sgd", "adam", "best setting", "No verdict without finals", "Synthetic images"):
+    for expected in ("sgd", "adam", "best setting", "these seeds cannot decide", "Synthetic images"):
         assert expected in done.stdout
 
     assert "quick" in sweeper("list").stdout
@@ -103,23 +106,23 @@ def test_a_sweep_is_run_listed_shown_and_exported(sweeper: Run, tmp_path: Path) 
     exported = sweeper("export", "quick", "--out", "frames")
     assert exported.stdout.split() == ["frames/trials.csv", "frames/epochs.csv"]
     frame = pd.read_csv(tmp_path / "frames" / "trials.csv")
-    assert len(frame) == 4
+    assert frame["phase"].value_counts().to_dict() == {"search": 4, "final": 8}
     assert frame["started_at"].str.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:?00").all()
-    assert len(pd.read_csv(tmp_path / "frames" / "epochs.csv")) == 8
+    assert len(pd.read_csv(tmp_path / "frames" / "epochs.csv")) == 24
 
 
 def test_json_is_all_that_stands_on_stdout(sweeper: Run) -> None:
     done = sweeper("run", "quick.toml", "--workers", "inline", "--json", "--name", "j")
     answer = json.loads(done.stdout)
     assert (answer["name"], answer["state"]) == ("j", "complete")
-    assert answer["trials"]["complete"] + answer["trials"]["diverged"] == 4
+    assert answer["trials"]["complete"] + answer["trials"]["diverged"] == 4 + 8
     row = {row["optimizer"]: row for row in answer["summary"]}["adam"]
     keys = (
         "complete pruned diverged failed best median iqr untuned final_mean final_sd final_low final_high "
         "final_n final_diverged dead"
     )
     assert set(keys.split()) <= row.keys()
-    assert row["final_mean"] is None
+    assert row["final_n"] == 2
     assert row["params"].keys() >= {"lr", "beta1", "beta2", "batch_size"}
 
     assert json.loads(sweeper("status", "j", "--json").stdout) == answer
@@ -151,7 +154,7 @@ def test_all_mistakes_in_a_file_are_told_at_once(sweeper: Run, tmp_path: Path) -
         ("[experiment\nname = 1", "not valid TOML"),
         ("[optimizers.adam]\n", "experiment.name: missing"),
         ('[experiment]\nname = "x"\n[budget]\nepochs = "ten"\n', 'budget.epochs = "ten": must be a whole'),
-        ('[experiment]\nname = "x"\n[search]\npruner = "asha"\n', 'search.pruner = "asha": not yet'),
+        ('[experiment]\nname = "x"\n[checkpoint]\nevery_epochs = 1\n', "every_epochs = 1: not yet"),
     ],
 )
 def test_a_wrong_file_is_a_line_and_status_2(

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,8 +9,18 @@ from rich.progress import Progress, TextColumn
 from sweeper.cli import progress
 from sweeper.cli.progress import Tally, duration
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, Origin, StoredTrial, Trial, TrialState
+from sweeper.records import (
+    EpochRecord,
+    FinalScore,
+    Origin,
+    Phase,
+    StoredTrial,
+    Trial,
+    TrialKey,
+    TrialState,
+)
 
+MakeExperiment = Callable[..., Experiment]
 MakeTrial = Callable[..., Trial]
 MakeRecord = Callable[..., EpochRecord]
 
@@ -82,9 +93,9 @@ def test_plain_lines_tell_each_trial_and_each_loss(
     lines.begins("s", tiny, [], ["a note"])
     lines.lost(make_trial("adam", 1).key, 1, "its process died")
     lines.advanced(make_trial("adam", 1), make_record(2))
-    lines.finished(make_trial("adam", 1), TrialState.COMPLETE, make_record(2))
+    lines.finished(make_trial("adam", 1), TrialState.COMPLETE, make_record(2), None)
     now(6)
-    lines.finished(make_trial("adam", 2), TrialState.FAILED, None)
+    lines.finished(make_trial("adam", 2), TrialState.FAILED, None, None)
     assert out.getvalue().splitlines() == [
         "sweep s: linear, 6 optimizers, 3 trials each, 2 epochs a trial",
         "a note",
@@ -103,14 +114,51 @@ def test_bars_show_each_optimizer_and_the_whole(
     bars.begins("s", tiny, [], [])
     for number in (1, 2):
         bars.advanced(make_trial("adam", number), make_record(2, val_loss=1.5))
-        bars.finished(make_trial("adam", number), TrialState.COMPLETE, make_record(2, val_loss=1.5))
-    bars.finished(make_trial("sgd", 1), TrialState.FAILED, None)
+        bars.finished(make_trial("adam", number), TrialState.COMPLETE, make_record(2, val_loss=1.5), None)
+    bars.finished(make_trial("sgd", 1), TrialState.FAILED, None, None)
     tasks = {task.description: task for task in shown.tasks}
-    assert [*tasks] == [*(arm.name for arm in tiny.arms), "all"]
+    assert [*tasks] == [*(arm.name for arm in tiny.arms), "finals", "all"]
     assert (tasks["adam"].completed, tasks["adam"].total) == (2, 3)
     assert tasks["adam"].fields["best"] == "best 1.500 of 2 tried"
     assert (tasks["all"].completed, tasks["all"].total) == (3, 18)
     assert tasks["all"].fields["best"].endswith(", 1 failed")
+
+
+@pytest.fixture
+def a_final(make_trial: MakeTrial) -> Trial:
+    trial = make_trial("adam", 3)
+    return replace(trial, key=TrialKey("adam", Phase.FINAL, 3), origin=Origin.FINAL, setting=1)
+
+
+def test_finals_are_counted_by_themselves_and_belong_to_the_whole(
+    make_experiment: MakeExperiment, make_record: MakeRecord, a_final: Trial
+) -> None:
+    experiment = make_experiment("final.top_k=1", "final.seeds=2")
+    out = io.StringIO()
+    lines = progress._Lines(Console(file=out, width=200))
+    lines.begins("s", experiment, [], [])
+    lines.finals_chosen(22, 20)
+    lines.finished(a_final, TrialState.COMPLETE, make_record(2), FinalScore(2.0, 0.25))
+    assert out.getvalue().splitlines() == [
+        "sweep s: linear, 6 optimizers, 3 trials each, 2 epochs a trial, then 24 finals",
+        "the search is over: 20 finals on fresh seeds",
+        "adam/final/3 complete: test_loss 2.000, test accuracy 0.250 (3 of 22 finals, ... left)",
+    ]
+
+
+def test_time_left_counts_the_finals(
+    make_experiment: MakeExperiment,
+    make_trial: MakeTrial,
+    make_record: MakeRecord,
+    now: Callable[[float], None],
+) -> None:
+    tally = Tally(make_experiment("final.top_k=1", "final.seeds=2"), [])
+    tally.advanced(make_trial("sgd", 1), make_record(1))
+    now(10)
+    tally.advanced(make_trial("sgd", 1), make_record(2))
+    assert tally.left_s() == pytest.approx((2 * (18 + 24) - 2) * 10)
+    tally.finals_chosen(24, 4)  # twenty were trained by an earlier coordinator
+    assert tally.n_done == 20
 
 
 @pytest.mark.parametrize(

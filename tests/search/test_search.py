@@ -1,31 +1,15 @@
-import math
 from collections.abc import Callable
+from dataclasses import replace
 
+import optuna
 import pytest
+from search_runs import ask_all, distance_from_1e_2, stored
 
 from sweeper.experiment import Experiment
-from sweeper.records import Origin, StoredTrial, Trial, TrialState
+from sweeper.records import Origin, Phase, StoredTrial, TrialKey, TrialState
 from sweeper.search import Search
 
 MakeExperiment = Callable[..., Experiment]
-
-
-def ask_all(search: Search, value: Callable[[Trial], float | None] = lambda trial: 1.0) -> list[Trial]:
-    trials = []
-    while (trial := search.ask()) is not None:
-        trials.append(trial)
-        search.tell(trial, TrialState.COMPLETE, value(trial))
-    return trials
-
-
-def stored(
-    trial: Trial, state: TrialState = TrialState.COMPLETE, val_loss: float | None = 1.0
-) -> StoredTrial:
-    return StoredTrial(trial, state, 1, 0, 2, 1.0, val_loss, 0.5, None)
-
-
-def distance_from_1e_2(trial: Trial) -> float:
-    return abs(math.log10(float(trial.params["lr"])) + 2) / 4
 
 
 def test_each_optimizer_is_asked_for_exactly_its_trials(make_experiment: MakeExperiment) -> None:
@@ -237,12 +221,13 @@ def test_a_rebuilt_search_can_be_told_of_trials_that_were_under_way(make_experim
 
 
 def test_a_long_history_is_forgotten_but_for_the_best_and_the_latest(make_experiment: MakeExperiment) -> None:
-    experiment = make_experiment("budget.trials_per_optimizer=700", "search.sampler=tpe", "optimizers.sgd={}")
+    experiment = make_experiment("budget.trials_per_optimizer=420", "search.sampler=tpe", "optimizers.sgd={}")
     search = Search(experiment)
     trials = ask_all(search, value=distance_from_1e_2)
-    assert len(trials) == 700
-    (arm,) = search._arms.values()
-    remembered = arm._study.get_trials(deepcopy=False)
+    assert len(trials) == 420
+    (study,) = search._mode._arms["sgd"]._studies
+    finished = {optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED}
+    remembered = study._study.get_trials(deepcopy=False, states=tuple(finished))
     assert 200 <= len(remembered) < 300
     best = min(trials, key=distance_from_1e_2)
     assert best.proposal["lr"] in {t.params["lr"] for t in remembered}
@@ -338,3 +323,44 @@ def test_integer_dimensions_are_proposed_as_whole_numbers(make_experiment: MakeE
         "optimizers.lbfgs={history={low=3, high=30}}", "budget.trials_per_optimizer=8"
     )
     assert all(isinstance(t.params["history"], int) for t in ask_all(Search(experiment)))
+
+
+def test_a_momentum_that_is_searched_alone_is_set_to_zero_only_once(make_experiment: MakeExperiment) -> None:
+    for sampler in ("random", "qmc", "tpe"):
+        experiment = make_experiment(
+            "budget.trials_per_optimizer=33",
+            f"search.sampler={sampler}",
+            "optimizers.momentum.lr=0.01",
+            "optimizers.momentum.momentum={low = 0.0, high = 0.99, scale = 'one_minus_log'}",
+        )
+        trials = ask_all(Search(experiment))
+        assert [t.key.number for t in trials if t.params["momentum"] == 0] == [8]
+        assert len({t.params["momentum"] for t in trials}) == 33
+
+
+def test_a_guided_trial_never_repeats_a_setting(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=20", "search.sampler=tpe", "optimizers.sgd={}")
+    known = [stored(trial) for trial in ask_all(Search(experiment))[:16]]
+    proposed = Search(experiment, known).ask()
+    assert proposed is not None
+    assert not proposed.independent
+    # A failed trial teaches TPE nothing, so it proposes the same again.
+    failed = replace(proposed, key=replace(proposed.key, number=17))
+    again = Search(experiment, [*known, stored(failed, TrialState.FAILED)]).ask()
+    assert again is not None
+    assert again.key == proposed.key
+    assert again.params != proposed.params
+
+
+def test_a_lost_number_is_asked_for_again(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("optimizers.adam={}", "budget.trials_per_optimizer=6")
+    whole = ask_all(Search(experiment))
+    known = [stored(trial) for trial in whole if trial.key.number != 2]
+    assert ask_all(Search(experiment, known)) == [whole[2]]
+
+
+def test_trials_of_the_finals_are_none_of_the_searchs(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment("optimizers.adam={}")
+    (first, *_) = whole = ask_all(Search(experiment))
+    final = replace(first, key=TrialKey("adam", Phase.FINAL, 0), origin=Origin.FINAL)
+    assert ask_all(Search(experiment, [stored(final)])) == whole

@@ -1,0 +1,116 @@
+"""The verdict's sentences, each from a `Decision` and from nothing else."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sweeper.analysis.decision import Decision, fewest_seeds
+from sweeper.analysis.power import seeds_to_decide
+from sweeper.experiment import Experiment
+from sweeper.records import TrialState
+from sweeper.space import Fixed
+
+DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "synthetic": "synthetic images"}
+OBJECTIVES = {
+    "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy",
+    "train_loss": "training loss",
+}
+SENTENCES: Mapping[Decision, str] = {
+    Decision.BETTER: "{other} is worse than {leader} ({numbers}; {evidence}).",
+    Decision.HARDLY_BETTER: "{other} is worse than {leader}, but hardly ({numbers}; {evidence}).",
+    Decision.NO_DIFFERENCE: "{other} and {leader}: no difference that matters ({numbers}; {evidence}).",
+    Decision.UNDECIDED: "{other}: undecided against {leader} ({numbers}; {evidence}; {needed}).",
+    Decision.HARDLY_WORSE: (
+        "{other} is better than {leader}, which led the search, but hardly ({numbers}; {evidence})."
+    ),
+    Decision.WORSE: "{other} is better than {leader}, which led the search ({numbers}; {evidence}).",
+    Decision.TOO_FEW_SEEDS: "{other} against {leader}: these seeds cannot decide ({numbers}; {fewest}).",
+}
+
+
+def heading(experiment: Experiment, leader: str, score: float) -> str:
+    """What was compared, and who led the search."""
+    epochs, repeats = experiment.budget.epochs, experiment.search.repeats
+    settings, seeds = experiment.budget.trials_per_optimizer - 1, experiment.final.seeds
+    schedule = experiment.space["schedule"]
+    lr = f"{schedule.value} lr" if isinstance(schedule, Fixed) else "the lr schedule searched"
+    judged = "accuracy" if experiment.objective == "val_accuracy" else "loss"
+    searches = f" in {repeats} searches" if repeats > 1 else ""
+    score_name = ("mean " if repeats > 1 else "") + OBJECTIVES[experiment.objective]
+    return (
+        f"On {DATA[experiment.data.name]} ({experiment.data.train_size:,} images), {experiment.model.name}, "
+        f"{counted(epochs, 'epoch')}, {lr}, {counted(settings, 'setting')} an optimizer{searches}: {leader} "
+        f"led the search ({score_name} {score:.3f}). Judged by test {judged} over "
+        f"{counted(seeds, 'fresh seed')}:"
+    )
+
+
+def on(
+    row: "pd.Series[str]",
+    leader: str,
+    ours: pd.DataFrame,
+    theirs: pd.DataFrame,
+    experiment: Experiment,
+    n_comparisons: int,
+) -> str:
+    """The sentence on one row of the verdict: the leader's finals `ours` against the other's, `theirs`."""
+    decision = Decision(row["decision"])
+    n_pairs = len(ours) * len(theirs)
+    p = float(row["p"])
+    fewest = fewest_seeds(n_comparisons)
+    return SENTENCES[decision].format(
+        other=row["optimizer"],
+        leader=leader,
+        numbers=_numbers(ours, theirs, experiment),
+        evidence=(
+            f"{leader} ahead in {float(row['estimate']) * n_pairs:.4g} of {n_pairs} pairs, "
+            f"adjusted p {'below 0.001' if p < 0.001 else format(p, '.2g')}"
+        ),
+        needed=_needed(ours, theirs, n_comparisons) if decision is Decision.UNDECIDED else "",
+        fewest=f"{counted(n_comparisons, 'comparison')} can be decided from {fewest} seeds on: "
+        f"--set final.seeds={fewest}",
+    )
+
+
+def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
+    """What holds for every verdict: how far it reaches, and what it leaves out. `final` are the finals."""
+    lines = ["It holds for the settings that this search found, and for nothing beyond what is named here."]
+    if experiment.search.repeats == 1:
+        lines.append("One search per optimizer (repeats = 1): how often the leader would lead is not known.")
+    if own := [arm.name for arm in experiment.arms if arm.steps is not None]:
+        lines.append(f"{', '.join(own)}: with a budget of its own, and so not judged.")
+    failed = final.loc[final["state"] == TrialState.FAILED, "optimizer"].value_counts(sort=False)
+    lines += [
+        f"{name}: {counted(int(n), 'final')} failed, left out of every number." for name, n in failed.items()
+    ]
+    return lines
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 epoch`, `4 epochs`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _numbers(ours: pd.DataFrame, theirs: pd.DataFrame, experiment: Experiment) -> str:
+    """The other's test means against the leader's: of what is judged first, and the accuracy's difference."""
+    accuracies = theirs["accuracy"].mean(), ours["accuracy"].mean()
+    points = 100 * abs(accuracies[0] - accuracies[1])
+    text = f"test accuracy {accuracies[0]:.3f} against {accuracies[1]:.3f}, {points:.1f} points"
+    if experiment.objective == "val_accuracy":
+        return text
+    return f"test loss {theirs['test'].mean():.3f} against {ours['test'].mean():.3f}, {text}"
+
+
+def _needed(ours: pd.DataFrame, theirs: pd.DataFrame, n_comparisons: int) -> str:
+    """How many seeds a difference of the size seen would take."""
+    difference = abs(float(ours["test"].mean() - theirs["test"].mean()))
+    variances = [float(np.var(one["test"], ddof=1)) for one in (ours, theirs) if len(one) > 1]
+    sd = math.sqrt(sum(variances) / len(variances)) if variances else 0.0
+    n = seeds_to_decide(difference / sd, n_comparisons) if sd else None
+    if n is None:
+        return "hundreds of seeds would be needed, or it doesn't matter"
+    n = max(n, min(len(ours), len(theirs)) + 1)
+    return f"a difference of this size takes about {n} seeds"

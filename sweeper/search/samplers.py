@@ -1,0 +1,81 @@
+"""Optuna's distributions and samplers, as the search uses them."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+
+from sweeper import seeds, space
+from sweeper.experiment import ArmSpace
+from sweeper.records import Value
+from sweeper.space import Choice, Dimension, Fixed, Range
+
+Distributions = Mapping[str, BaseDistribution]
+Draw = Callable[[int], dict[str, Value]]
+"""Gives the proposal of the trial with a number, without looking at any other trial."""
+
+
+def distributions(dimensions: Mapping[str, Dimension]) -> dict[str, BaseDistribution]:
+    """What Optuna draws from, by the names in proposals; fixed dimensions are left out."""
+    return {
+        space.proposal_name(name, dimension): _distribution(dimension)
+        for name, dimension in dimensions.items()
+        if not isinstance(dimension, Fixed)
+    }
+
+
+def _distribution(dimension: Choice | Range) -> BaseDistribution:
+    if isinstance(dimension, Choice):
+        return CategoricalDistribution(dimension.values)
+    low, high = space.proposal_bounds(dimension)
+    is_log = dimension.scale != "linear"
+    if dimension.integer:
+        return IntDistribution(int(low), int(high), log=is_log)
+    return FloatDistribution(low, high, log=is_log)
+
+
+def random_draw(experiment_seed: int, arm: ArmSpace) -> Draw:
+    """Draws each dimension from a random stream of its own, named by seed, scope, number and dimension.
+
+    Dimensions that all arms share have the scope `space`, so that every arm draws the same values.
+    """
+    own, shared = distributions(arm.own), distributions(arm.shared)
+
+    def draw(number: int) -> dict[str, Value]:
+        proposal: dict[str, Value] = {}
+        for name, distribution in {**own, **shared}.items():
+            scope = "space" if name in shared else arm.name
+            sampler = RandomSampler(seeds.proposal(experiment_seed, scope, number, name))
+            # It looks at neither the study nor the trial.
+            proposal[name] = sampler.sample_independent(None, None, name, distribution)  # type: ignore[arg-type]
+        return proposal
+
+    return draw
+
+
+def guided(seed: int, fixed: Mapping[str, Any]) -> BaseSampler:
+    """TPE for one trial, with the proposals that `fixed` holds left as they are.
+
+    A sampler serves one trial and is seeded by its number: in a rebuilt study an old one would repeat itself.
+    """
+    sampler: BaseSampler = TPESampler(n_startup_trials=1, seed=seed)
+    if fixed:
+        with warnings.catch_warnings():  # it has been "experimental" since Optuna 2.4
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = PartialFixedSampler(dict(fixed), sampler)
+    return sampler
+
+
+def guided_in_groups(seed: int) -> BaseSampler:
+    """TPE for one trial of a study whose trials have different dimensions: each group is modelled jointly."""
+    with warnings.catch_warnings():  # `group` has been "experimental" since Optuna 2.8
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(n_startup_trials=1, seed=seed, multivariate=True, group=True)
