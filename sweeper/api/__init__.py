@@ -3,16 +3,19 @@
 from sweeper.api.display import Display, Silent
 from sweeper.api.execution import resume, run
 from sweeper.api.job import WorkerCount
+from sweeper.api.plan import Plan, plan
 from sweeper.api.sweep import StoreLocation, Sweep, load, open_store
 
 __all__ = [
     "Display",
+    "Plan",
     "Silent",
     "StoreLocation",
     "Sweep",
     "WorkerCount",
     "load",
     "open_store",
+    "plan",
     "resume",
     "run",
 ]
