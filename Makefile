@@ -23,8 +23,14 @@ demo: $(INSTALLED)  ## a real small sweep: six optimizers on generated images
 	$(BIN)/sweeper run experiments/quickstart.toml \
 		--store '$(DEMO_STORE)' --name quickstart-$$(date +%Y%m%d-%H%M%S)
 
+ifdef PYTEST_ARGS
 test: $(INSTALLED)  ## all tests; PYTEST_ARGS='-m "not slow"' for fewer
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+test: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not ray"
+	$(BIN)/python -m pytest -m ray  # Ray's workers take the processors themselves
+endif
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
