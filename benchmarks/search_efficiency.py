@@ -5,6 +5,14 @@ ask, train to the next rung, judge, tell. The four searches of an arm and seed s
 weights and start-up trials; training is deterministic, so equal trials are trained once. The seed changes all
 of it.
 
+Measured: 24 seeds, sgd, momentum and adam, 32 trials of 9 epochs an arm, torch 2.13 and optuna 5.0 on 2 busy
+CPU cores, 11 minutes. Mean over arms of the best validation loss, difference to random+none [95 %]:
+
+    search        after 288 epochs              after 32 trials               epochs for 32 trials
+    random+asha   -0.0084 [-0.0111, -0.0057]    +0.0024 [ 0.0005,  0.0042]    165
+    tpe+none      -0.0132 [-0.0176, -0.0088]    -0.0132 [-0.0176, -0.0088]    287
+    tpe+asha      -0.0186 [-0.0232, -0.0141]    -0.0115 [-0.0165, -0.0064]    187
+
 A search's result is the lowest validation loss of a complete trial. The untuned trial costs its epochs and is
 no candidate. Searches are compared after equal epochs: all go on until they have spent as many as the planned
 trials have at full length, so those that prune try more settings.
