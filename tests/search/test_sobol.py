@@ -49,7 +49,8 @@ def test_points_are_more_even_than_random_ones(seed: int, make_experiment: MakeE
 def test_an_arms_own_and_the_shared_columns_are_a_net_together(make_experiment: MakeExperiment) -> None:
     # Indices 32 to 63 of Sobol's sequence are a net in base 2: each of 32 equal parts of either column holds
     # one point, and none of the 16 quarter-by-quarter boxes is empty.
-    experiment = make_experiment(*SHARED, "budget.trials_per_optimizer=64", "optimizers.rmsprop={}")
+    settings = (*SHARED, "space.batch_size=64", "budget.trials_per_optimizer=64")
+    experiment = make_experiment(*settings, "optimizers.rmsprop={}")
     points = units(ask_all(Search(experiment)), "rmsprop")[31:]
     assert len(points) == 32
     for column in points.T:
