@@ -75,14 +75,17 @@ class Calibration:
 
 
 def calibration(measurements: Sequence[Measurement], **known: Any) -> Calibration:
-    """The paces that `measurements` show, averaged over the processes; `known` are the other fields."""
+    """The paces that `measurements` show; `known` are the other fields.
+
+    Each is the median over processes and rounds, for a machine that does something else now and then.
+    """
     by_arm: dict[str, list[Measurement]] = {}
     for m in measurements:
         by_arm.setdefault(m.optimizer, []).append(m)
     return Calibration(
         arms={name: _pace(of_arm) for name, of_arm in by_arm.items()},
-        eval_image_s=sum(m.eval_s for m in measurements) / max(sum(m.n_evaluated for m in measurements), 1),
-        setup_s=float(np.median([m.setup_s for m in measurements])),
+        eval_image_s=_median(m.eval_s / m.n_evaluated for m in measurements),
+        setup_s=_median(m.setup_s for m in measurements),
         **known,
     )
 
@@ -93,8 +96,12 @@ def _pace(measurements: Sequence[Measurement]) -> ArmPace:
     if sizes == [0] and max(per_step) >= APART * min(per_step):
         return _pace_of_steps(measurements)
     of_size = [[m for m in measurements if m.batch_size == size] for size in sizes]
-    rates = (sum(m.train_s for m in group) / sum(m.samples for m in group) for group in of_size)
+    rates = (_median(m.train_s / m.samples for m in group) for group in of_size)
     return ArmPace(tuple(zip(sizes, rates, strict=True)))
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median(list(values)))
 
 
 def _pace_of_steps(measurements: Sequence[Measurement]) -> ArmPace:

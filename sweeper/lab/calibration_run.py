@@ -25,6 +25,9 @@ from sweeper.training.data import Dataset
 SECONDS = 8.0
 """About how long all arms together are trained."""
 
+RAY_NICENESS = 15
+"""Ray lets its workers give way to other processes of the machine so far, unless told otherwise."""
+
 
 def measure(
     experiment: Experiment,
@@ -49,6 +52,7 @@ def measure(
                 "folder": folder,
                 "facts": {key: getattr(images, key) for key in ("name", "n_classes", "mean", "std")},
                 "seconds": seconds,
+                "niceness": 0 if given == "inline" else RAY_NICENESS,
                 "use_gpu": gpu_share(experiment.resources) > 0 and given != "inline",
             }
         )

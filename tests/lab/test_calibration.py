@@ -28,12 +28,13 @@ MEASURED = Measurement(
 KNOWN = {"device": "a test", "n_workers": 2, "uses_ray": True, "load_s": 1.0, "ready_s": 2.0}
 
 
-def test_a_pace_is_the_mean_over_the_processes() -> None:
+def test_a_pace_is_the_median_over_processes_and_rounds() -> None:
     slower = replace(MEASURED, train_s=4.0, eval_s=1.5, setup_s=0.3)
-    found = calibration([MEASURED, slower], **KNOWN)
-    assert found.arms == {"sgd": ArmPace(((50, 0.003),))}
-    assert found.eval_image_s == pytest.approx(0.002)
-    assert found.setup_s == pytest.approx(0.2)
+    disturbed = replace(MEASURED, train_s=90.0, eval_s=90.0, setup_s=90.0)
+    found = calibration([MEASURED, slower, disturbed], **KNOWN)
+    assert found.arms == {"sgd": ArmPace(((50, 0.004),))}
+    assert found.eval_image_s == pytest.approx(0.003)
+    assert found.setup_s == pytest.approx(0.3)
 
 
 def test_between_two_batch_sizes_seconds_are_linear_in_the_steps() -> None:
@@ -93,6 +94,7 @@ def test_every_kind_of_rule_is_measured_in_this_process(
 ) -> None:
     experiment = make_experiment(
         "data.train_size=200",
+        "budget.eval_every=2",
         "optimizers.adam.lr=1e-3",
         "optimizers.gd={}",
         "optimizers.lbfgs={}",
