@@ -10,7 +10,8 @@ from sweeper.api.execution import _experiment, _look_up_classes, _worker_count
 from sweeper.api.job import WorkerCount
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.lab import forecast
-from sweeper.lab.calibration import Calibration, measure
+from sweeper.lab.calibration import Calibration
+from sweeper.lab.calibration_run import measure
 from sweeper.lab.forecast import Span
 from sweeper.lab.savings import trained_share
 from sweeper.records import Value
@@ -174,7 +175,7 @@ def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None)
     return ArmPlan(
         optimizer=arm.name,
         search=_cost(experiment, arm, n_trials),
-        finals=_cost(experiment, arm, n_finals(experiment)),
+        finals=_cost(experiment, arm, forecast.n_finals(experiment)),
         steps=arm.steps,
         space=tuple(_searched(arm, name, dimension) for name, dimension in searched.items()),
         trials_per_dimension=(n_trials - 1) / len(searched) if searched else None,
@@ -186,21 +187,6 @@ def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None)
 def _cost(experiment: Experiment, arm: ArmSpace, n_trials: int) -> Cost:
     epochs = n_trials * forecast.trial_epochs(experiment, arm)
     return Cost(n_trials, epochs, round(epochs * experiment.data.train_size))
-
-
-def n_finals(experiment: Experiment) -> int:
-    """How many finals an arm has, if all its trials get a score.
-
-    `repeats` spread the seeds over the picks of the searches; an arm can't have more picks than trials
-    besides the untuned one.
-    """
-    final, repeats = experiment.final, experiment.search.repeats
-    if not final.top_k:
-        return 0
-    proposed = range(1, experiment.budget.trials_per_optimizer)
-    of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
-    picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
-    return picks + final.untuned * final.seeds
 
 
 def _searched(arm: ArmSpace, name: str, dimension: Choice | Range) -> Searched:
@@ -261,7 +247,7 @@ def _seconds(
 ) -> tuple[tuple[Span, Span, Span], bool]:
     """Search, finals and all of it, its start and end included; and whether the limit may cut it short."""
     trained = Span(1 - pruning.saved.high, 1 - pruning.saved.low) if pruning else None
-    expected = forecast.phases(experiment, calibration, trained, n_finals(experiment))
+    expected = forecast.phases(experiment, calibration, trained)
     limit = experiment.budget.max_seconds
     is_capped = bool(limit) and expected.total.high > expected.start_s + limit
     total = forecast.capped(expected, limit) if is_capped else expected.total

@@ -137,7 +137,8 @@ def _space_notes(plan: Plan) -> Iterator[str]:
         notes.insert(0, "*: shared, trial n of every optimizer draws the same values")
     if plan.experiment.search.sampler == "tpe":
         notes.append("trials that are not independent are proposed by TPE's model of those before")
-    yield "; ".join(notes).capitalize() + "."
+    text = "; ".join(notes)
+    yield f"{text[0].upper()}{text[1:]}."
 
 
 def _pruning(plan: Plan) -> Iterator[str]:

@@ -5,6 +5,7 @@ are done, waits for a line, measures, and writes the measurements as a line of J
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ PROBE = 256
 LEAST = 64
 """No arm is measured on fewer images."""
 
-ROUNDS = 2
+ROUNDS = 3
 """So many times every arm is measured."""
 
 SIZES = 3
@@ -76,7 +77,7 @@ class Stopwatch:
 
     def __init__(self, experiment: Experiment, images: Dataset, *, use_gpu: bool, seconds: float) -> None:
         configure(threads=experiment.resources.cpus_per_trial)
-        endless = experiment.budget.model_copy(update={"epochs": 10**9})
+        endless = experiment.budget.model_copy(update={"epochs": 10**9, "eval_every": 1})
         self._experiment = replace(
             experiment, budget=endless, arms=tuple(replace(arm, steps=None) for arm in experiment.arms)
         )
@@ -123,7 +124,6 @@ class Stopwatch:
         samples = sum(r.samples - (b.samples if b else 0) for r, b in records)
         n_train, n_val = len(data.train), len(data.val)
         n_each = n_val + (min(n_train, n_val) if self._experiment.objective == "train_loss" else 0)
-        n_evaluated = sum(n_each for r, _ in records if r.val_loss is not None)
         return Measurement(
             optimizer=point.arm.name,
             batch_size=point.batch_size,
@@ -131,8 +131,8 @@ class Stopwatch:
             steps=sum(r.steps - (b.steps if b else 0) for r, b in records),
             epochs=samples / n_train,
             train_s=sum(r.train_s for r, _ in records),
-            eval_s=sum(r.eval_s for r, _ in records if r.val_loss is not None),
-            n_evaluated=n_evaluated,
+            eval_s=sum(r.eval_s for r, _ in records),
+            n_evaluated=n_each * len(records),
             setup_s=epochs.setup_s,
         )
 
@@ -203,6 +203,7 @@ def _mapped(folder: Path, facts: dict[str, Any]) -> Dataset:
 def main() -> None:
     """Do the job that stdin gives."""
     job = json.loads(sys.stdin.readline())
+    os.nice(job["niceness"])
     experiment = experiments.from_document(job["experiment"], is_resolved=True)
     images = _mapped(Path(job["folder"]), job["facts"])
     stopwatch = Stopwatch(experiment, images, use_gpu=job["use_gpu"], seconds=job["seconds"])

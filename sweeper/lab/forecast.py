@@ -54,6 +54,21 @@ def narrowed(span: Span) -> Span:
     return Span(middle / half, middle * half)
 
 
+def n_finals(experiment: Experiment) -> int:
+    """How many finals an arm has, if all its trials get a score.
+
+    `repeats` spread the seeds over the picks of the searches; an arm can't have more picks than trials
+    besides the untuned one.
+    """
+    final, repeats = experiment.final, experiment.search.repeats
+    if not final.top_k:
+        return 0
+    proposed = range(1, experiment.budget.trials_per_optimizer)
+    of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
+    picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
+    return picks + final.untuned * final.seeds
+
+
 def trial_epochs(experiment: Experiment, arm: ArmSpace) -> float:
     """The epochs' worth that a whole trial of the arm costs, at most; for steps of its own, at least."""
     if arm.steps is None:
@@ -148,8 +163,8 @@ class Phases:
         return narrowed(self.search + self.finals + exactly(self.start_s))
 
 
-def phases(experiment: Experiment, calibration: Calibration, trained: Span | None, n_finals: int) -> Phases:
-    """What passes until the sweep's end, each arm having `n_finals`.
+def phases(experiment: Experiment, calibration: Calibration, trained: Span | None) -> Phases:
+    """What passes until the sweep's end.
 
     `trained` is the share of their epochs that the search's trials are trained, where a pruner gives some up:
     then the search's seconds are a range, widened by what a pace may miss. The finals begin when the last
@@ -168,7 +183,9 @@ def phases(experiment: Experiment, calibration: Calibration, trained: Span | Non
         low, high = search_s(trained.low) / PACE_ERROR, search_s(trained.high) * PACE_ERROR
         search = narrowed(Span(low, high))
     finals_s = (
-        seconds + test_s(experiment, calibration) for _ in range(n_finals) for seconds in trials.values()
+        seconds + test_s(experiment, calibration)
+        for _ in range(n_finals(experiment))
+        for seconds in trials.values()
     )
     finals = makespan_s(finals_s, calibration.n_workers)
     return Phases(search, exactly(finals), start_s(calibration), max(trials.values()))
