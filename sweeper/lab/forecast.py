@@ -20,10 +20,13 @@ RAY_S = 6.0
 PROGRAM_S = 3.0
 """Seconds for this program's own imports, its store and its summary."""
 
+RAY_LOAD = 1.06
+"""By what factor the coordinator and Ray's own processes slow workers down (seen on two cores)."""
+
 REPORT_S = 0.01
 """Seconds between a worker's report and its next stretch: Ray's calls there and back."""
 
-PACE_ERROR = 1.15
+PACE_ERROR = 1.25
 """By what factor a pace measured for moments may miss that of minutes; a range is widened by it."""
 
 WIDEST = 2.5
@@ -90,12 +93,16 @@ def trial_s(experiment: Experiment, arm: ArmSpace, calibration: Calibration) -> 
     train_s = epochs * experiment.data.train_size * _mean_sample_s(arm, pace) + steps * pace.step_s
     n_records, n_images = _evaluations(experiment, arm, epochs, steps)
     eval_s = n_images * calibration.eval_image_s
-    return calibration.slowdown * (train_s + eval_s + calibration.setup_s + n_records * REPORT_S)
+    return _slowdown(calibration) * (train_s + eval_s + calibration.setup_s + n_records * REPORT_S)
 
 
 def test_s(experiment: Experiment, calibration: Calibration) -> float:
     """The seconds of a worker for one look at the test images, which each final takes."""
-    return calibration.slowdown * experiment.data.test_size * calibration.eval_image_s
+    return _slowdown(calibration) * experiment.data.test_size * calibration.eval_image_s
+
+
+def _slowdown(calibration: Calibration) -> float:
+    return calibration.slowdown * (RAY_LOAD if calibration.uses_ray else 1.0)
 
 
 def _steps(arm: ArmSpace, epochs: float, pace: ArmPace) -> float:

@@ -10,7 +10,7 @@ from sweeper.lab.forecast import REPORT_S, Span
 CALIBRATION = Calibration(
     device="a test",
     n_workers=2,
-    uses_ray=True,
+    uses_ray=False,
     load_s=1.0,
     ready_s=4.0,
     setup_s=0.5,
@@ -81,8 +81,17 @@ def test_the_whole_is_start_search_and_finals(make_experiment: MakeExperiment) -
     trial = forecast.trial_s(experiment, experiment.arms[0], CALIBRATION)
     assert expected.search == Span(2 * trial, 2 * trial)  # three trials on two workers
     assert expected.finals.low == pytest.approx(2 * (trial + 0.1))  # and 100 test images each
-    start = forecast.PROGRAM_S + forecast.RAY_S + 1 + 4
+    start = forecast.PROGRAM_S + 1 + 4
     assert expected.total.low == expected.total.high == pytest.approx(4 * trial + 0.2 + start)
+
+
+def test_ray_takes_its_time_and_its_share(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(*ONE_ARM)
+    inline, ray = (
+        forecast.phases(experiment, calibration, None) for calibration in (CALIBRATION, _with(uses_ray=True))
+    )
+    assert ray.start_s == inline.start_s + forecast.RAY_S
+    assert ray.search.low == pytest.approx(forecast.RAY_LOAD * inline.search.low)
 
 
 def test_workers_that_share_cores_are_slower(make_experiment: MakeExperiment) -> None:
