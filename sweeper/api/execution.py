@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import experiment as experiments
-from sweeper import optimizers, space
-from sweeper.api import facts
+from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
 from sweeper.api.job import Job, Means, WorkerCount, execute
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.errors import ExperimentError, LeaseHeldError, UsageError
-from sweeper.experiment import ArmSpace, Experiment
+from sweeper.errors import LeaseHeldError
+from sweeper.experiment import Experiment
 from sweeper.records import SweepState
 from sweeper.store import Committer, Store
 from sweeper.training import data
@@ -41,9 +40,11 @@ def run(
 
     Raises ExperimentError, DataError, SweepExistsError, StoreError and ClusterError.
     """
-    experiment = _experiment(source, settings)
+    experiment = preparation.read(source, settings)
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
-    _look_up_classes(experiment, experiment.name if isinstance(source, Experiment) else str(source))
+    preparation.look_up_classes(
+        experiment, experiment.name if isinstance(source, Experiment) else str(source)
+    )
     open_store(store).require_unused(sweep_name)
     earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
     images = data.load(experiment, data.directory(data_dir))
@@ -55,7 +56,7 @@ def run(
             sweep_name, experiment.document(), experiment.text, depends_on, experiment.resources.lease_s
         )
 
-    means = Means(_worker_count(workers, experiment), address, ray_dashboard)
+    means = Means(preparation.worker_count(workers, experiment), address, ray_dashboard)
     job = Job(opened, sweep_name, experiment, images, depends_on, create, is_new=True)
     execute(job, means, display or Silent())
     return Sweep(opened, sweep_name)
@@ -98,18 +99,10 @@ def resume(
     def take() -> Committer:
         return _take(opened, name, experiment.resources.lease_s, shown)
 
-    means = Means(_worker_count(workers, experiment), address, ray_dashboard)
+    means = Means(preparation.worker_count(workers, experiment), address, ray_dashboard)
     job = Job(opened, name, experiment, images, began.facts, take, is_new=False, is_extended=is_extended)
     execute(job, means, shown)
     return sweep
-
-
-def _experiment(source: Experiment | Path | str, settings: Sequence[str]) -> Experiment:
-    if not isinstance(source, Experiment):
-        return experiments.read(source, settings)
-    if not settings:
-        return source
-    return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
 
 
 def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict[str, Any]:
@@ -119,39 +112,6 @@ def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict
     earlier = Sweep(open_store(store), name)
     known = priors(experiment, earlier.experiment, earlier.store.trials(name))
     return facts.warm_start(name, known)
-
-
-def _look_up_classes(experiment: Experiment, source: str) -> None:
-    """Raises ExperimentError where an arm's class of torch.optim, or a value for it, is none."""
-    problems = []
-    for arm in experiment.arms:
-        if arm.torch_class is not None:
-            searched = {key: d for key, d in arm.space.items() if key not in space.TRAINING}
-            values = {key: space.extremes(dimension) for key, dimension in searched.items()}
-            if values.get("weight_decay") == (0.0,):
-                del values["weight_decay"]  # what a class has no name for need not be given
-            found = optimizers.custom.problems(arm.torch_class, values)
-            problems += [_class_problem(arm, line) for line in found]
-    if problems:
-        raise ExperimentError(source, problems)
-
-
-def _class_problem(arm: ArmSpace, line: str) -> str:
-    if line.startswith("weight_decay: unknown") and "weight_decay" not in arm.own:
-        return (
-            f"space.weight_decay: {arm.torch_class} takes none; "
-            f"optimizers.{arm.name}.weight_decay = 0.0 leaves it out"
-        )
-    return f"optimizers.{arm.name}.{line}"
-
-
-def _worker_count(given: WorkerCount | None, experiment: Experiment) -> WorkerCount:
-    """`given`, or what the experiment says. Raises UsageError where it is no number of workers."""
-    if given is None:
-        return experiment.resources.workers
-    if given in ("auto", "inline") or (isinstance(given, int) and given >= 1):
-        return given
-    raise UsageError(f"workers {given}: must be a whole number from 1 on, auto or inline")
 
 
 def _take(store: Store, name: str, lease_s: float, display: Display) -> Committer:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.api.execution import _experiment, _look_up_classes, _worker_count
+from sweeper.api import preparation
 from sweeper.api.job import WorkerCount
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.lab import forecast
@@ -123,9 +123,11 @@ def plan(
 
     Raises ExperimentError and UsageError; with `calibrate` DataError, and SweeperError where training fails.
     """
-    experiment = _experiment(source, settings)
-    _look_up_classes(experiment, experiment.name if isinstance(source, Experiment) else str(source))
-    count = _worker_count(workers, experiment)
+    experiment = preparation.read(source, settings)
+    preparation.look_up_classes(
+        experiment, experiment.name if isinstance(source, Experiment) else str(source)
+    )
+    count = preparation.worker_count(workers, experiment)
     calibration = None
     if calibrate:
         started = time.perf_counter()

@@ -81,7 +81,8 @@ def reported(command: Command) -> Command:
     return wrapper  # type: ignore[return-value]
 
 
-def _worker_count(text: str | None) -> Any:
+def worker_count(text: str | None) -> Any:
+    """What `--workers` says. Raises UsageError where it is no number of workers."""
     if text is None or text in ("auto", "inline"):
         return text
     if not text.isdecimal() or int(text) < 1:
@@ -118,7 +119,7 @@ def run(
     from sweeper.cli import output
     from sweeper.cli.progress import display
 
-    count = _worker_count(workers)
+    count = worker_count(workers)
     with display() as shown:
         sweep = api.run(
             file,
@@ -162,7 +163,7 @@ def resume(
     from sweeper.cli import output
     from sweeper.cli.progress import display
 
-    count = _worker_count(workers)
+    count = worker_count(workers)
     with display() as shown:
         sweep = api.resume(
             name,

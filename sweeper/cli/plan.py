@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeper.cli.app import DataOption, JsonOption, WorkersOption, _worker_count, app, reported
+from sweeper.cli.app import DataOption, JsonOption, WorkersOption, app, reported, worker_count
 
 if TYPE_CHECKING:
     from sweeper.api.plan import Plan
@@ -38,7 +38,7 @@ def plan(
     from sweeper.cli import plan_tables
 
     planned = api.plan(
-        file, settings or [], workers=_worker_count(workers), data_dir=data_dir, calibrate=calibrate
+        file, settings or [], workers=worker_count(workers), data_dir=data_dir, calibrate=calibrate
     )
     if as_json:
         typer.echo(json.dumps(jsonable(planned), indent=2, allow_nan=False))
