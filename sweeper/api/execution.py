@@ -42,9 +42,6 @@ def run(
     """
     experiment = preparation.read(source, settings)
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
-    preparation.look_up_classes(
-        experiment, experiment.name if isinstance(source, Experiment) else str(source)
-    )
     open_store(store).require_unused(sweep_name)
     earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
     images = data.load(experiment, data.directory(data_dir))

@@ -124,9 +124,6 @@ def plan(
     Raises ExperimentError and UsageError; with `calibrate` DataError, and SweeperError where training fails.
     """
     experiment = preparation.read(source, settings)
-    preparation.look_up_classes(
-        experiment, experiment.name if isinstance(source, Experiment) else str(source)
-    )
     count = preparation.worker_count(workers, experiment)
     calibration = None
     if calibrate:
