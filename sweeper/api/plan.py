@@ -174,7 +174,7 @@ def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None)
     return ArmPlan(
         optimizer=arm.name,
         search=_cost(experiment, arm, n_trials),
-        finals=_cost(experiment, arm, forecast.n_finals(experiment)),
+        finals=_cost(experiment, arm, experiment.n_finals_each),
         steps=arm.steps,
         space=tuple(_searched(arm, name, dimension) for name, dimension in searched.items()),
         trials_per_dimension=(n_trials - 1) / len(searched) if searched else None,

@@ -116,10 +116,24 @@ class Experiment:
         return self.budget.trials_per_optimizer * len(self.arms)
 
     @property
+    def n_finals_each(self) -> int:
+        """How many finals an arm has, if all its trials get a score.
+
+        `repeats` spread the seeds over the picks of the searches; a search has no more picks than trials
+        besides the untuned one.
+        """
+        final, repeats = self.final, self.search.repeats
+        if not final.top_k:
+            return 0
+        proposed = range(1, self.budget.trials_per_optimizer)
+        of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
+        picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
+        return picks + final.untuned * final.seeds
+
+    @property
     def n_finals(self) -> int:
         """How many finals there are at most, over all arms: fewer where an arm has too few scored trials."""
-        final = self.final
-        return len(self.arms) * final.seeds * (final.top_k + final.untuned) if final.top_k else 0
+        return len(self.arms) * self.n_finals_each
 
     def arm(self, name: str) -> ArmSpace:
         """The arm called `name`."""

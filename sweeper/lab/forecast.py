@@ -57,21 +57,6 @@ def narrowed(span: Span) -> Span:
     return Span(middle / half, middle * half)
 
 
-def n_finals(experiment: Experiment) -> int:
-    """How many finals an arm has, if all its trials get a score.
-
-    `repeats` spread the seeds over the picks of the searches; an arm can't have more picks than trials
-    besides the untuned one.
-    """
-    final, repeats = experiment.final, experiment.search.repeats
-    if not final.top_k:
-        return 0
-    proposed = range(1, experiment.budget.trials_per_optimizer)
-    of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
-    picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
-    return picks + final.untuned * final.seeds
-
-
 def trial_epochs(experiment: Experiment, arm: ArmSpace) -> float:
     """The epochs' worth that a whole trial of the arm costs, at most; for steps of its own, at least."""
     if arm.steps is None:
@@ -191,7 +176,7 @@ def phases(experiment: Experiment, calibration: Calibration, trained: Span | Non
         search = narrowed(Span(low, high))
     finals_s = (
         seconds + test_s(experiment, calibration)
-        for _ in range(n_finals(experiment))
+        for _ in range(experiment.n_finals_each)
         for seconds in trials.values()
     )
     finals = makespan_s(finals_s, calibration.n_workers)

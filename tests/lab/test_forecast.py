@@ -118,7 +118,7 @@ def test_workers_that_share_cores_are_slower(make_experiment: MakeExperiment) ->
 def test_finals_are_counted_as_they_will_be_planned(
     make_experiment: MakeExperiment, settings: tuple[str, ...], n_finals: int
 ) -> None:
-    assert forecast.n_finals(make_experiment("final.top_k=1", *settings)) == n_finals
+    assert make_experiment("final.top_k=1", *settings).n_finals_each == n_finals
 
 
 @pytest.mark.parametrize("share", [Span(0.05, 0.95), Span(0.3, 0.4), Span(1.0, 1.0)])
