@@ -141,6 +141,7 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
     _print(
         f"{key}: {row['state']} ({row['origin']}), seed {row['seed']}",
         tables.setting(row, params),
+        *_test_score(row),
         *([f"error: {row['error']}"] if isinstance(row["error"], str) else []),
         "",
         tables.records(
@@ -152,6 +153,16 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
             "Attempts", attempts, ("attempt", "worker", "node", "device", "started_at", "ended_at", "why")
         ),
     )
+
+
+def _test_score(row: pd.Series) -> list[str]:
+    """What a final scored, if it did."""
+    if pd.isna(row["test_loss"]):
+        return []
+    return [
+        f"test loss {tables.measured(row['test_loss'])}, "
+        f"test accuracy {tables.measured(row['test_accuracy'])}"
+    ]
 
 
 def _of(frame: pd.DataFrame, optimizer: str, number: int, phase: Phase) -> pd.DataFrame:
