@@ -125,7 +125,9 @@ class Experiment:
         final, repeats = self.final, self.search.repeats
         if not final.top_k:
             return 0
-        proposed = range(1, self.budget.trials_per_optimizer)
+        is_joint = self.search.mode == "joint"  # there one arm may get every trial but the others' untuned
+        most = self.n_trials - len(self.arms) + 1 if is_joint else self.budget.trials_per_optimizer
+        proposed = range(1, most)
         of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
         picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
         return picks + final.untuned * final.seeds

@@ -274,7 +274,7 @@ def test_finals_are_counted_for_those_settings_that_there_are(make_experiment: M
     assert so_far.searched_all
     assert so_far.n_finals == 3 * 4 * (2 + 1)
     unfinished = progress(sweep(finals={}).iloc[:-1], experiment)
-    assert unfinished.n_finals == experiment.n_finals == 3 * 4 * (5 + 1)
+    assert unfinished.n_finals == experiment.n_finals == 3 * 4 * (2 + 1)
 
 
 def test_with_repeats_each_seed_trains_the_picks_of_one_search(make_experiment: MakeExperiment) -> None:
