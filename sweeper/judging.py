@@ -28,7 +28,7 @@ class Judges:
         for stored in known:
             curve = (curves or {}).get(stored.key, {})
             if stored.state is TrialState.DIVERGED:  # nobody judged the epoch that ended it
-                curve = dict(list(curve.items())[:-1])
+                curve = {epoch: value for epoch, value in curve.items() if epoch < stored.epochs}
             if curve and self._has_rungs(stored.trial):
                 self._restore(stored, curve)
 

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeper.api import facts
 from sweeper.api.display import Display, Silent
 from sweeper.api.sweep import StoreLocation, load
-from sweeper.errors import NotFoundError, UsageError
+from sweeper.errors import NotFoundError, SweeperError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord, FinalScore, Phase, StoredTrial, TrialKey, TrialState
 from sweeper.training import data
+
+if TYPE_CHECKING:
+    from sweeper.workers.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ def repeat(
     As far as it was trained then: a pruned one to its last rung. `save` names a file for the trained network
     (see `training.saving`); `reported` gets each epoch. `force` accepts other versions of torch.
 
-    Raises NotFoundError where there is no such trial, UsageError where `save` can't be written, and as
-    `resume` does.
+    Raises NotFoundError where there is no such trial, UsageError where `save` can't be written, SweeperError
+    where the training fails, as that of a failed trial may, and as `resume` does.
     """
     sweep = load(name, store)
     experiment = sweep.experiment
@@ -63,16 +67,7 @@ def repeat(
     from sweeper.workers.trainer import Trainer
 
     trainer = Trainer(experiment, images, use_gpu=False)
-    trainer.begin(stored.trial)
-    records: list[EpochRecord] = []
-    outcome = test = None
-    is_pruned = stored.state is TrialState.PRUNED
-    while outcome is None and not (is_pruned and records and records[-1].epoch >= stored.epochs):
-        stretch = trainer.advance(records[-1].epoch + 1 if records else 1)
-        outcome, test = stretch.outcome, stretch.test
-        records += stretch.records
-        for record in stretch.records:
-            reported(record)
+    records, outcome, test = _train(trainer, stored, reported)
     if save is not None:
         from sweeper.training import saving
 
@@ -87,6 +82,28 @@ def repeat(
     ]
     is_same, largest = analysis.compare_epochs(mine, records)
     return Repetition(stored, tuple(records), outcome, test, is_same, largest)
+
+
+def _train(
+    trainer: "Trainer", stored: StoredTrial, reported: Callable[[EpochRecord], None]
+) -> tuple[list[EpochRecord], TrialState | None, FinalScore | None]:
+    """Train the trial to its end, or a pruned one to its last epoch: what came of it."""
+    from sweeper.workers.blame import blame
+
+    records: list[EpochRecord] = []
+    outcome = test = None
+    is_pruned = stored.state is TrialState.PRUNED
+    try:
+        trainer.begin(stored.trial)
+        while outcome is None and not (is_pruned and records and records[-1].epoch >= stored.epochs):
+            stretch = trainer.advance(records[-1].epoch + 1 if records else 1)
+            outcome, test = stretch.outcome, stretch.test
+            records += stretch.records
+            for record in stretch.records:
+                reported(record)
+    except Exception as error:
+        raise SweeperError(f"{stored.key} failed after {len(records)} epochs: {blame(error)}") from error
+    return records, outcome, test
 
 
 def _phase(final: bool) -> Phase:

@@ -89,7 +89,7 @@ class Tally:
         self.finished[name] += 1
         if state.has_score and trial.origin is not Origin.DEFAULT:
             self.scored[name] += 1
-            score = self._experiment.score(value)
+            score = self._experiment.score(None if state is TrialState.DIVERGED else value)
             best = self.best.get(name, score)
             self.best[name] = max(best, score) if self._higher else min(best, score)
 

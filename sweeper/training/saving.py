@@ -18,7 +18,8 @@ def save(path: Path, network: nn.Module, model: Model, dataset: Dataset, about: 
 
     The file is a dictionary of plain values and tensors, which `torch.load` reads without running code:
     `state_dict`; `model`, the experiment's section; `n_classes`; `mean` and `std`, each channel's over the
-    training images in 0..255, by which the network wants its images normalized; and `about`.
+    training images in 0..255, by which the network wants its images normalized; and `about`. Raises OSError
+    where it can't be written.
     """
     contents = {
         "format": FORMAT,
@@ -31,7 +32,8 @@ def save(path: Path, network: nn.Module, model: Model, dataset: Dataset, about: 
     }
     partial = path.with_name(f"{path.name}.partial")
     try:
-        torch.save(contents, partial)
+        with partial.open("wb") as file:  # torch's own writer raises no OSError
+            torch.save(contents, file)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

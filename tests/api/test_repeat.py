@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +12,13 @@ from typer.testing import CliRunner
 from sweeper import api
 from sweeper.api.repeat import repeat
 from sweeper.cli import app
-from sweeper.errors import NotFoundError, UsageError
+from sweeper.errors import NotFoundError, SweeperError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import EpochRecord
 from sweeper.store import Store
 from sweeper.store.schema import epochs
 from sweeper.training import saving
+from sweeper.training.loop import Training
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -80,6 +82,30 @@ def test_what_does_not_exist_is_named(swept: Store, tmp_path: Path) -> None:
         repeat("nobody", "adam", 0, swept)
     with pytest.raises(UsageError, match="is no directory"):
         repeat("tiny", "adam", 0, swept, save=tmp_path / "nowhere" / "model.pt")
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    swept: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError, match=r"model\.pt: can't be written: Permission denied"):
+        repeat("tiny", "adam", 0, swept, save=tmp_path / "model.pt")
+
+
+def test_a_trial_that_fails_again_says_why(swept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Training) -> None:
+        raise RuntimeError("no luck\nat all")
+
+    monkeypatch.setattr(Training, "next_epoch", fail)
+    with pytest.raises(SweeperError, match=r"adam/0 failed after 0 epochs: RuntimeError: no luck$"):
+        repeat("tiny", "adam", 0, swept)
 
 
 def test_the_command_says_whether_it_is_the_same(swept: Store) -> None:

@@ -52,6 +52,15 @@ def test_the_best_is_told_with_the_number_of_settings_tried(
     assert tally.best_of("adam") == "best 1.200 of 3 tried"
 
 
+def test_the_lucky_last_epoch_of_a_diverged_trial_is_no_best(
+    tiny: Experiment, make_trial: MakeTrial, make_record: MakeRecord
+) -> None:
+    tally = Tally(tiny, [])
+    tally.ended(make_trial("adam", 1), TrialState.COMPLETE, make_record(2, val_loss=1.5))
+    tally.ended(make_trial("adam", 2), TrialState.DIVERGED, make_record(2, val_loss=0.5))
+    assert tally.best_of("adam") == "best 1.500 of 2 tried"
+
+
 def test_what_the_store_already_holds_counts(tiny: Experiment, make_trial: MakeTrial) -> None:
     done = StoredTrial(make_trial("sgd", 1), TrialState.COMPLETE, 1, 0, 2, 1.0, 1.25, 0.5, None)
     queued = StoredTrial(make_trial("sgd", 2), TrialState.QUEUED, 1, 0, 0, None, None, None, None)
