@@ -26,7 +26,7 @@ RAY_LOAD = 1.06
 REPORT_S = 0.01
 """Seconds between a worker's report and its next stretch: Ray's calls there and back."""
 
-PACE_ERROR = 1.25
+PACE_ERROR = 1.4
 """By what factor a pace measured for moments may miss that of minutes; a range is widened by it."""
 
 WIDEST = 2.5
@@ -159,7 +159,7 @@ def phases(experiment: Experiment, calibration: Calibration, trained: Span | Non
     """What passes until the sweep's end.
 
     `trained` is the share of their epochs that the search's trials are trained, where a pruner gives some up:
-    then the search's seconds are a range, widened by what a pace may miss. The finals begin when the last
+    then search and finals are ranges, widened by what a pace may miss. The finals begin when the last
     trial of the search is over.
     """
     trials = {arm.name: trial_s(experiment, arm, calibration) for arm in experiment.arms}
@@ -180,7 +180,8 @@ def phases(experiment: Experiment, calibration: Calibration, trained: Span | Non
         for seconds in trials.values()
     )
     finals = makespan_s(finals_s, calibration.n_workers)
-    return Phases(search, exactly(finals), start_s(calibration), max(trials.values()))
+    by = PACE_ERROR if trained is not None else 1.0
+    return Phases(search, Span(finals / by, finals * by), start_s(calibration), max(trials.values()))
 
 
 def capped(expected: Phases, max_seconds: float) -> Span:

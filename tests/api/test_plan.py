@@ -117,7 +117,12 @@ def test_seconds_are_a_number_without_a_pruner_and_a_range_with_one(make_experim
     assert plan.search.seconds is not None
     assert 1 < pruned.search.seconds.high / pruned.search.seconds.low <= 2.5
     assert pruned.search.seconds.high < plan.search.seconds.high
-    assert pruned.finals == plan.finals
+    assert pruned.finals.epochs == plan.finals.epochs
+    assert pruned.finals.seconds is not None
+    assert plan.finals.seconds is not None
+    assert pruned.finals.seconds.low < plan.finals.seconds.low < pruned.finals.seconds.high
+    assert pruned.total.seconds is not None
+    assert pruned.total.seconds.high <= 2.5 * pruned.total.seconds.low
 
 
 def test_max_seconds_caps_the_sweep_and_says_so(make_experiment: MakeExperiment) -> None:
