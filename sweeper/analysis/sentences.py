@@ -61,6 +61,7 @@ def on(
     n_pairs = len(ours) * len(theirs)
     p = float(row["p"])
     fewest = fewest_seeds(n_comparisons)
+    n_missing = max(experiment.final.seeds - min(len(ours), len(theirs)), 0)  # finals that failed
     return SENTENCES[decision].format(
         other=row["optimizer"],
         leader=leader,
@@ -71,7 +72,7 @@ def on(
         ),
         needed=_needed(ours, theirs, n_comparisons) if decision is Decision.UNDECIDED else "",
         fewest=f"{counted(n_comparisons, 'comparison')} can be decided from {fewest} seeds on: "
-        f"--set final.seeds={fewest}",
+        f"--set final.seeds={fewest + n_missing}",
     )
 
 

@@ -119,6 +119,8 @@ def _why_none(
         return "No verdict yet: the search is not over."
     if so_far.n_finals_missing:
         return f"No verdict yet: waiting for {so_far.n_finals_missing} of {so_far.n_finals} finals."
+    if first is None:
+        return "No verdict: no setting besides the untuned ones has a score."
     if first not in tested or len(tested) < 2:
         return "No verdict: no final of the leader, or of any other optimizer, came to an end."
     return None

@@ -102,7 +102,8 @@ def _train(
             for record in stretch.records:
                 reported(record)
     except Exception as error:
-        raise SweeperError(f"{stored.key} failed after {len(records)} epochs: {blame(error)}") from error
+        epoch = records[-1].epoch if records else 0
+        raise SweeperError(f"{stored.key} failed after epoch {epoch}: {blame(error)}") from error
     return records, outcome, test
 
 

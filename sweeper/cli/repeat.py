@@ -61,9 +61,13 @@ def _epoch(record: "EpochRecord") -> str:
 
 
 def _verdict(repetition: "Repetition") -> str:
+    from sweeper.analysis.sentences import counted
+
     stored = repetition.stored
     outcome = repetition.outcome or stored.state
-    text = f"{stored.key} {outcome} after {len(repetition.records)} epochs"
+    # A rule whose steps span epochs has fewer records than epochs.
+    n_epochs = repetition.records[-1].epoch if repetition.records else 0
+    text = f"{stored.key} {outcome} after {counted(n_epochs, 'epoch')}"
     if (test := repetition.test) is not None:
         text += f", test loss {test.loss:.4f}, test accuracy {test.accuracy:.4f}"
     if repetition.is_same is None:

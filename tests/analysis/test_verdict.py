@@ -169,6 +169,15 @@ def test_too_few_seeds_name_the_number_that_would_do(make_experiment: MakeExperi
     assert "2 comparisons can be decided from 5 seeds on: --set final.seeds=5" in found.lines[1]
 
 
+def test_seeds_that_failed_finals_have_cost_are_asked_for_on_top(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(*ARMS, "final.untuned=false", "final.seeds=4")
+    frame = sweep(finals={name: values[:4] for name, values in FINALS.items()})
+    failed = (frame["phase"] == "final") & (frame["optimizer"] == "sgd") & (frame["number"] == 3)
+    frame.loc[failed, "state"] = "failed"
+    found = analysis.verdict(frame, experiment)
+    assert "2 comparisons can be decided from 5 seeds on: --set final.seeds=6" in found.lines[1]
+
+
 def test_diverged_finals_count_as_chance(three: Experiment) -> None:
     frame = sweep()
     lost = (frame["phase"] == "final") & (frame["optimizer"] == "sgd")
@@ -262,7 +271,7 @@ def test_a_joint_search_and_a_single_optimizer_have_no_verdict(make_experiment: 
 def test_without_a_scored_trial_there_is_no_leader_and_no_verdict(three: Experiment) -> None:
     frame = sweep(finals={}).assign(state="failed")
     assert analysis.leader(frame, three) is None
-    assert reason(frame, three).startswith("No verdict: no final of the leader")
+    assert reason(frame, three) == "No verdict: no setting besides the untuned ones has a score."
 
 
 # --- progress ---------------------------------------------------------------------------------------------

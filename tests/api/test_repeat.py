@@ -104,7 +104,7 @@ def test_a_trial_that_fails_again_says_why(swept: Store, monkeypatch: pytest.Mon
         raise RuntimeError("no luck\nat all")
 
     monkeypatch.setattr(Training, "next_epoch", fail)
-    with pytest.raises(SweeperError, match=r"adam/0 failed after 0 epochs: RuntimeError: no luck$"):
+    with pytest.raises(SweeperError, match=r"adam/0 failed after epoch 0: RuntimeError: no luck$"):
         repeat("tiny", "adam", 0, swept)
 
 
