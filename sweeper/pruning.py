@@ -206,7 +206,7 @@ class Median:
     def should_prune(self, number: int, curve: Curve) -> bool:
         """Whether its best is worse than the median, once enough trials are complete."""
         epoch = _last_epoch(curve)
-        if epoch < self._rules.min_epochs or epoch <= self._judged.get(number, 0):
+        if epoch not in self._rules.rungs or epoch <= self._judged.get(number, 0):
             return False
         if len(self._complete) < MEDIAN_STARTUP:
             return False

@@ -10,7 +10,7 @@ from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
 from sweeper.api.job import Job, Means, WorkerCount, execute
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.errors import LeaseHeldError
+from sweeper.errors import LeaseHeldError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepState
 from sweeper.store import Committer, Store
@@ -94,7 +94,11 @@ def resume(
         shown.note(line)
 
     def take() -> Committer:
-        return _take(opened, name, experiment.resources.lease_s, shown)
+        committer = _take(opened, name, experiment.resources.lease_s, shown)
+        if sweep.info.experiment != began.experiment:
+            committer.release()
+            raise UsageError(f"sweep {name!r} was asked for more while this waited; resume it again")
+        return committer
 
     means = Means(preparation.worker_count(workers, experiment), address, ray_dashboard)
     job = Job(opened, name, experiment, images, began.facts, take, is_new=False, is_extended=is_extended)

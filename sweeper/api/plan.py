@@ -216,6 +216,9 @@ def _pruning(experiment: Experiment, calibration: Calibration | None) -> Pruning
     return PruningPlan(rules.pruner, tuple(brackets), Span(1 - trained.high, 1 - trained.low))
 
 
+CERTAIN = 200
+"""So many seeds find a difference of one standard deviation always; more are not simulated."""
+
 Power = Callable[[int, int, float], float]
 
 
@@ -232,12 +235,13 @@ def _decidable(experiment: Experiment) -> Decidable | None:
 
 def decidable(n_seeds: int, n_others: int, power: Power, fewest: Callable[[int], int]) -> Decidable:
     """What so many seeds can decide; `power` and `fewest` are those of `sweeper.analysis`."""
+    simulated = min(n_seeds, CERTAIN)
     return Decidable(
         n_seeds=n_seeds,
         n_others=n_others,
         fewest_seeds=fewest(n_others),
-        power_1sd=power(n_seeds, n_others, 1.0),
-        power_2sd=power(n_seeds, n_others, 2.0),
+        power_1sd=power(simulated, n_others, 1.0),
+        power_2sd=power(simulated, n_others, 2.0),
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper.api import Silent, open_store, resume, run
+from sweeper.api import Silent, execution, open_store, resume, run
 from sweeper.errors import (
     ClusterError,
     DataError,
@@ -20,9 +20,9 @@ from sweeper.errors import (
     SweepExistsError,
     UsageError,
 )
-from sweeper.experiment import Experiment
+from sweeper.experiment import Experiment, extended
 from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialState
-from sweeper.store import Store
+from sweeper.store import Committer, ExperimentExtended, Store
 from sweeper.store.schema import sweeps
 from sweeper.workers.inline import InlineWorkers
 
@@ -183,6 +183,25 @@ def change_facts(store: Store, change: Callable[[dict[str, dict[str, str]]], Non
     change(facts)  # type: ignore[arg-type]
     with store.engine.begin() as connection:
         connection.execute(sweeps.update().values(facts=facts))
+
+
+def test_a_resume_that_another_one_overtook_does_not_take_back_what_that_asked_for(
+    tiny: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(tiny, store)
+    taken = execution._take
+
+    def overtaken(*arguments: object) -> Committer:
+        larger = extended(tiny, ["budget.trials_per_optimizer=9"], source="tiny")
+        committer = taken(*arguments)  # type: ignore[arg-type]
+        committer.commit([ExperimentExtended(larger.document())])
+        return committer
+
+    monkeypatch.setattr(execution, "_take", overtaken)
+    with pytest.raises(UsageError, match="asked for more while this waited"):
+        resume("tiny", store, settings=["budget.trials_per_optimizer=4"], workers="inline")
+    assert store.sweep("tiny").experiment["budget"]["trials_per_optimizer"] == 9
+    assert store.sweep("tiny").holder is None
 
 
 def test_resume_under_another_torch_wants_force(tiny: Experiment, store: Store) -> None:
