@@ -51,6 +51,15 @@ def priors(facts: Mapping[str, Any]) -> dict[str, list[Prior]]:
     return {name: [Prior(proposal, score) for proposal, score in mine] for name, mine in known.items()}
 
 
+def warm_start_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What a search began with, in a line; none where it began cold."""
+    if "warm_start" not in facts:
+        return []
+    known = ", ".join(f"{len(mine)} of {name}" for name, mine in facts["warm_start"]["priors"].items())
+    sweep = facts["warm_start"]["sweep"]
+    return [f"TPE began with what sweep {sweep} knew ({known}): those trials count in no number here"]
+
+
 def check_unchanged(began: Mapping[str, Any], now: Mapping[str, Any], *, force: bool) -> list[str]:
     """Lines about what differs from when the sweep began.
 

@@ -64,7 +64,7 @@ def execute(job: Job, means: Means, display: Display) -> None:
     """
     state = SweepState.INTERRUPTED
     with contextlib.ExitStack() as stack:  # what is entered last is left first
-        notes = [job.images.description(), *job.experiment.notices]
+        notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
         stop = threading.Event()
         writer = None if job.is_new else _writer(job, stack)
         make_workers = stack.enter_context(_workers(job, means, notes, display))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sweeper import analysis, scoring
 from sweeper.analysis.progress import Progress
 from sweeper.analysis.sentences import OBJECTIVES
+from sweeper.api import facts
 from sweeper.cli.tables import measured, number, searched_names, setting
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.records import SweepInfo, SweepState
@@ -24,6 +25,7 @@ def of_summary(frame: "pd.DataFrame", experiment: Experiment, info: SweepInfo, s
         f"{n_images:,} images, capped at chance level ({chance:.3f}); "
         f"accuracy is that setting's; untuned: the usual defaults; dead: no better than chance."
     ]
+    lines += facts.warm_start_lines(info.facts)
     lines += _how_far(info, so_far)
     lines += _pruned(frame, experiment)
     if experiment.search.mode == "joint":
