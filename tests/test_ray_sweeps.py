@@ -381,7 +381,8 @@ def test_a_limit_of_seconds_stops_a_sweep_on_ray_and_a_resume_lifts_it(tmp_path:
 
     first = sweeper_command("run", str(file), "--set", "budget.max_seconds=1", "--set", "search.pruner=none")
     assert first.returncode in (0, 1), first.stderr
-    assert "budget.max_seconds = 1 are over; left out: " in first.stderr
+    assert "budget.max_seconds = 1 are over, " in first.stderr
+    assert " s are spent; left out: " in first.stderr
     stopped = load("given-up", store)
     assert stopped.info.state is SweepState.STOPPED
     assert stopped.info.trials["running"] == 0

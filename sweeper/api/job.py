@@ -94,7 +94,8 @@ def _left_out(job: Job) -> str:
         left.append(f"{max(job.experiment.n_finals - n_finals, 0)} of {job.experiment.n_finals} finals")
     limit = job.experiment.budget.max_seconds
     return (
-        f"stopped: budget.max_seconds = {limit:g} are over; left out: {' and '.join(left)}; "
+        f"stopped: budget.max_seconds = {limit:g} are over, {job.store.spent_s(job.name):.0f} s are spent; "
+        f"left out: {' and '.join(left)}; "
         f"`sweeper resume {job.name} --set budget.max_seconds=N` goes on"
     )
 
