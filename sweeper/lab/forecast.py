@@ -81,7 +81,7 @@ def trial_s(experiment: Experiment, arm: ArmSpace, calibration: Calibration) -> 
     return _slowdown(calibration) * (train_s + eval_s + calibration.setup_s + n_records * REPORT_S)
 
 
-def test_s(experiment: Experiment, calibration: Calibration) -> float:
+def testing_s(experiment: Experiment, calibration: Calibration) -> float:
     """The seconds of a worker for one look at the test images, which each final takes."""
     return _slowdown(calibration) * experiment.data.test_size * calibration.eval_image_s
 
@@ -175,7 +175,7 @@ def phases(experiment: Experiment, calibration: Calibration, trained: Span | Non
         low, high = search_s(trained.low) / PACE_ERROR, search_s(trained.high) * PACE_ERROR
         search = narrowed(Span(low, high))
     finals_s = (
-        seconds + test_s(experiment, calibration)
+        seconds + testing_s(experiment, calibration)
         for _ in range(experiment.n_finals_each)
         for seconds in trials.values()
     )
