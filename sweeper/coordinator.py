@@ -188,9 +188,7 @@ class Coordinator:
             run.records = []
             slot = self._workers.start(run.trial, run.attempt)
             self._running[slot] = run
-            self._writer.put(
-                AttemptStarted(run.trial.key, run.attempt, slot, first_epoch=1, started_at=self._clock.now())
-            )
+            self._writer.put(AttemptStarted(run.trial.key, run.attempt, slot, started_at=self._clock.now()))
             self._workers.advance(slot, self._next_stop(run))
 
     def _next_stop(self, run: _Run) -> int:

@@ -11,6 +11,7 @@
     │   ├── LeaseHeldError       4   another coordinator holds the sweep
     │   └── FencedError          4   another coordinator took the sweep over from this one
     ├── ClusterError             4   Ray can't be reached, or its workers can't start
+    ├── CheckpointError          4   a checkpoint can't be written or read
     └── InterruptedSweepError  130   Ctrl-C or SIGTERM; the sweep can be resumed
 
 The number is the command line's exit status. A message is one line that says what is wrong, where, with
@@ -79,6 +80,12 @@ class FencedError(StoreError):
 
 class ClusterError(SweeperError):
     """Ray can't be reached, or its workers can't be started."""
+
+    exit_status = 4
+
+
+class CheckpointError(SweeperError):
+    """A checkpoint can't be written or read."""
 
     exit_status = 4
 

@@ -143,8 +143,19 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trial's state after `epoch`, as `attempt` saved it: the next attempt can go on from there."""
+
+    attempt: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredTrial:
-    """A trial as the store knows it: where it stands, and what its last recorded epoch said."""
+    """A trial as the store knows it: where it stands, and what its last recorded epoch said.
+
+    `checkpoint` is the one that counts, None where the next attempt begins at the beginning.
+    """
 
     trial: Trial
     state: TrialState
@@ -155,6 +166,7 @@ class StoredTrial:
     val_loss: float | None
     val_accuracy: float | None
     error: str | None
+    checkpoint: Checkpoint | None = None
 
     @property
     def key(self) -> TrialKey:
@@ -166,9 +178,9 @@ class StoredTrial:
 class SweepInfo:
     """One sweep as the store knows it.
 
-    `trials` counts by state; `holder` says who holds the lease, or is None; `experiment` is the document with
-    every default resolved, `experiment_text` the file as it was written; `facts` are the versions, hardware
-    and data that its results depend on.
+    `trials` counts by state; `holder` says who holds the lease, since `held_since`, or is None; `experiment`
+    is the document with every default resolved, `experiment_text` the file as it was written; `facts` are the
+    versions, hardware and data that its results depend on.
     """
 
     name: str
@@ -177,6 +189,7 @@ class SweepInfo:
     updated_at: datetime
     trials: Mapping[str, int]
     holder: str | None
+    held_since: datetime | None
     experiment: Mapping[str, Any]
     experiment_text: str
     facts: Mapping[str, Any]

@@ -11,7 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "sweeper"
 
 LAYERS = {
     "errors": 0,
+    "crashpoints": 0,
     "records": 1,
+    "checkpoints": 1.5,  # files by the words of `records`
     "clock": 1,
     "seeds": 1,
     "machine": 1,

@@ -137,7 +137,7 @@ def _workers(job: Job, means: Means, notes: list[str], display: Display) -> Iter
     if means.workers == "inline":
         from sweeper.workers.inline import InlineWorkers
 
-        yield lambda committer: InlineWorkers(job.experiment, job.images)
+        yield lambda committer: InlineWorkers(job.experiment, job.images, token=committer.lease.token)
         return
     from sweeper.workers import ray
 

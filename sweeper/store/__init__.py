@@ -10,6 +10,7 @@ from sweeper.store.writer import InlineWriter, Writer, WriterThread
 from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
+    CheckpointSaved,
     EpochsRecorded,
     ExperimentExtended,
     FinalsChosen,
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_URL",
     "AttemptEnded",
     "AttemptStarted",
+    "CheckpointSaved",
     "Committer",
     "EpochsRecorded",
     "ExperimentExtended",

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from sweeper.crashpoints import Point, reach
 from sweeper.records import Origin, Phase, TrialKey, TrialState
 from sweeper.store import lease, rows
 from sweeper.store.engine import translated
@@ -17,6 +18,7 @@ from sweeper.store.schema import attempts, epochs, sweeps, trials
 from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
+    CheckpointSaved,
     EpochsRecorded,
     ExperimentExtended,
     FinalsChosen,
@@ -25,9 +27,6 @@ from sweeper.store.writes import (
     TrialPlanned,
     Write,
 )
-
-ORPHANED = "its coordinator died"
-"""Why an attempt ended that a successor found open."""
 
 
 class Committer:
@@ -41,6 +40,7 @@ class Committer:
             TrialPlanned: self._plan,
             AttemptStarted: self._start,
             EpochsRecorded: self._record,
+            CheckpointSaved: self._save_checkpoints,
             AttemptEnded: self._end_attempts,
             TrialFinished: self._finish,
             FinalsChosen: self._choose_finals,
@@ -59,13 +59,17 @@ class Committer:
         Raises FencedError where another coordinator has taken over; then nothing is written.
         """
         groups = [(kind, list(group)) for kind, group in itertools.groupby(writes, type)]
+        reach(Point.BEFORE_COMMIT)
         with translated(self._engine.url), self._engine.begin() as connection:
             lease.renew(connection, self._lease)
             for kind, group in groups:
                 self._apply[kind](connection, group)
+            reach(Point.WITHIN_COMMIT)
+        reach(Point.AFTER_COMMIT)
 
     def release(self) -> None:
         """Give the lease up."""
+        reach(Point.BEFORE_RELEASE)
         with translated(self._engine.url), self._engine.begin() as connection:
             lease.release(connection, self._lease)
 
@@ -75,9 +79,12 @@ class Committer:
 
     def _start(self, connection: sa.Connection, writes: list[AttemptStarted]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
-        _close_orphans(connection, [(ids[write.key], write) for write in writes])
         _insert_once(connection, attempts, [rows.attempt_row(ids[write.key], write) for write in writes])
         _update_trials(connection, [rows.restarted_row(ids[write.key], write) for write in writes])
+        afresh = [ids[write.key] for write in writes if write.attempt > 1 and not write.gone_on_from]
+        if afresh:
+            none = {"checkpoint_attempt": None, "checkpoint_epoch": None}
+            connection.execute(sa.update(trials).where(trials.c.id.in_(afresh)).values(**none))
 
     def _record(self, connection: sa.Connection, writes: list[EpochsRecorded]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
@@ -87,6 +94,13 @@ class Committer:
             new = [rows.epoch_row(ids[w.key], w.attempt, record) for w in accepted for record in w.records]
             _insert_once(connection, epochs, new)
             _update_trials(connection, [rows.progress_row(ids[write.key], write) for write in accepted])
+
+    def _save_checkpoints(self, connection: sa.Connection, writes: list[CheckpointSaved]) -> None:
+        for write in writes:
+            saved = write.checkpoint
+            trial_id = self._trial_ids(connection, [write.key])[write.key]
+            values = {"checkpoint_attempt": saved.attempt, "checkpoint_epoch": saved.epoch}
+            _update_current(connection, trial_id, saved.attempt, values)
 
     def _end_attempts(self, connection: sa.Connection, writes: list[AttemptEnded]) -> None:
         for write in writes:
@@ -177,16 +191,3 @@ def _close_attempt(
 ) -> None:
     this = (attempts.c.trial_id == trial_id) & (attempts.c.attempt == attempt)
     connection.execute(sa.update(attempts).where(this).values(ended_at=ended_at, why=why, strike=strike))
-
-
-def _close_orphans(connection: sa.Connection, starting: list[tuple[int, AttemptStarted]]) -> None:
-    """Close older attempts that are still open: their coordinator died with them."""
-    for trial_id, write in starting:
-        orphans = (
-            (attempts.c.trial_id == trial_id)
-            & (attempts.c.attempt < write.attempt)
-            & attempts.c.ended_at.is_(None)
-        )
-        values = {"ended_at": write.started_at, "why": ORPHANED}
-        if write.attempt > 1:
-            connection.execute(sa.update(attempts).where(orphans).values(**values))

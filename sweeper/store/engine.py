@@ -16,7 +16,7 @@ DEFAULT_URL = "sqlite:///sweeper.db"
 EMPTY = ""
 """The revision of a database without any table."""
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it against `migrations/`."""
 
 BUSY_TIMEOUT_S = 20

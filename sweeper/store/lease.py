@@ -96,6 +96,7 @@ def acquire(connection: sa.Connection, sweep: str, duration_s: float) -> Lease:
             owner_host=me.host,
             owner_pid=me.pid,
             owner_started=me.started,
+            owner_since=datetime.now(UTC),
             lease_token=sweeps.c.lease_token + 1,
             lease_expires=NOW + duration_s,
             version=sweeps.c.version + 1,

@@ -47,34 +47,44 @@ def attempt_row(trial_id: int, write: AttemptStarted) -> Row:
 
 
 def restarted_row(trial_id: int, write: AttemptStarted) -> Row:
-    """The trial when an attempt begins: what an earlier one reached no longer counts."""
-    nothing = ("train_loss", "val_loss", "val_accuracy", "setup_s", "train_s", "eval_s")
-    return {
+    """The trial when an attempt begins: what an earlier one reached counts up to the checkpoint."""
+    begun: Row = {
         "trial_id": trial_id,
         "state": TrialState.RUNNING.value,
         "attempt": write.attempt,
         "started_at": write.started_at,
-        "epochs": write.first_epoch - 1,
-        "samples": 0,
-        "grad_evals": 0,
-        **dict.fromkeys(nothing),
+        "setup_s": None,
     }
+    if write.gone_on_from:
+        seconds = {
+            "train_s": sum(record.train_s for record in write.gone_on_from),
+            "eval_s": sum(record.eval_s for record in write.gone_on_from),
+        }
+        return {**begun, **_reached(write.gone_on_from[-1]), **seconds}
+    nothing = ("train_loss", "val_loss", "val_accuracy", "train_s", "eval_s")
+    return {**begun, "epochs": 0, "samples": 0, "grad_evals": 0, **dict.fromkeys(nothing)}
 
 
 def progress_row(trial_id: int, write: EpochsRecorded) -> Row:
     """How far a trial is: its last record and the seconds of its attempt."""
-    last = write.records[-1]
     return {
         "trial_id": trial_id,
+        **_reached(write.records[-1]),
+        "setup_s": write.setup_s,
+        "train_s": write.train_s,
+        "eval_s": write.eval_s,
+    }
+
+
+def _reached(last: EpochRecord) -> Row:
+    """How far a trial is whose last record that counts is `last`."""
+    return {
         "epochs": last.epoch,
         "samples": last.samples,
         "grad_evals": last.grad_evals,
         "train_loss": finite(last.train_loss),
         "val_loss": finite(last.val_loss),
         "val_accuracy": finite(last.val_accuracy),
-        "setup_s": write.setup_s,
-        "train_s": write.train_s,
-        "eval_s": write.eval_s,
     }
 
 

@@ -54,6 +54,7 @@ sweeps = sa.Table(
     sa.Column("owner_host", sa.Text),
     sa.Column("owner_pid", sa.Integer),
     sa.Column("owner_started", sa.Double, comment="Unix time at which the owner's process started"),
+    sa.Column("owner_since", UtcDateTime, comment="when the owner took the lease"),
     sa.Column("lease_token", sa.Integer, nullable=False, comment="only grows; fences older coordinators"),
     sa.Column("lease_expires", sa.Double, comment="Unix time by the database's clock; NULL: released"),
     sa.Column("version", sa.Integer, nullable=False, comment="grows with every write transaction"),
@@ -90,6 +91,8 @@ trials = sa.Table(
     sa.Column("started_at", UtcDateTime, comment="of the latest attempt"),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("error", sa.Text),
+    sa.Column("checkpoint_attempt", sa.Integer, comment="which attempt saved the checkpoint that counts"),
+    sa.Column("checkpoint_epoch", sa.Integer, comment="after which epoch; NULL: there is none"),
     sa.UniqueConstraint("sweep_id", "optimizer", "phase", "number"),
 )
 

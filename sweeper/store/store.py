@@ -1,5 +1,6 @@
 """The central store, for reading, and for creating, taking and deleting sweeps."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,8 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from sweeper.crashpoints import Point, reach
 from sweeper.errors import NotFoundError, SweepExistsError
 from sweeper.records import (
+    Checkpoint,
+    EpochRecord,
     Origin,
     Phase,
     StoredTrial,
@@ -21,8 +25,11 @@ from sweeper.records import (
 )
 from sweeper.store import engine as database
 from sweeper.store import lease
-from sweeper.store.commit import ORPHANED, Committer
+from sweeper.store.commit import Committer
 from sweeper.store.schema import attempts, epochs, sweeps, trials
+
+ORPHANED = "its coordinator died"
+"""Why an attempt ended that a successor found open."""
 
 
 class Store:
@@ -84,12 +91,27 @@ class Store:
                 connection.execute(sweeps.insert(), row)
             except IntegrityError:
                 raise _exists(name) from None
-            return Committer(self.engine, lease.acquire(connection, name, lease_s))
+            taken = lease.acquire(connection, name, lease_s)
+        reach(Point.LEASE_TAKEN)
+        return Committer(self.engine, taken)
 
     def take_sweep(self, name: str, lease_s: float) -> Committer:
-        """The existing sweep `name`, with its lease taken by this process; see `lease.acquire`."""
+        """The existing sweep `name`, with its lease taken by this process; see `lease.acquire`.
+
+        Attempts that a dead coordinator left open are closed, without a strike, their trials queued again.
+        """
         with database.translated(self.engine.url), self.engine.begin() as connection:
-            return Committer(self.engine, lease.acquire(connection, name, lease_s))
+            taken = lease.acquire(connection, name, lease_s)
+            mine = trials.c.sweep_id == taken.sweep_id
+            orphans = attempts.c.trial_id.in_(sa.select(trials.c.id).where(mine)) & attempts.c.ended_at.is_(
+                None
+            )
+            closed = {"ended_at": datetime.now(UTC), "why": ORPHANED}
+            connection.execute(sa.update(attempts).where(orphans).values(**closed))
+            running = mine & (trials.c.state == TrialState.RUNNING.value)
+            connection.execute(sa.update(trials).where(running).values(state=TrialState.QUEUED.value))
+        reach(Point.LEASE_TAKEN)
+        return Committer(self.engine, taken)
 
     def sweeps(self) -> list[SweepInfo]:
         """Every sweep, newest first."""
@@ -131,6 +153,30 @@ class Store:
         )
         with database.translated(self.engine.url), self.engine.connect() as connection:
             return [_stored_trial(row) for row in connection.execute(query).mappings()]
+
+    def records(self, name: str) -> dict[TrialKey, tuple[EpochRecord, ...]]:
+        """What unfinished trials with a checkpoint have recorded up to it, by epoch.
+
+        Of an epoch that several attempts trained, the latest up to the checkpoint's counts.
+        """
+        query = (
+            sa.select(trials.c.optimizer, trials.c.phase, trials.c.number, epochs)
+            .join(trials, trials.c.id == epochs.c.trial_id)
+            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+            .where(
+                sweeps.c.name == name,
+                trials.c.state.in_((TrialState.QUEUED.value, TrialState.RUNNING.value)),
+                epochs.c.epoch <= trials.c.checkpoint_epoch,
+                epochs.c.attempt <= trials.c.checkpoint_attempt,
+            )
+            .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
+        )
+        found: dict[TrialKey, dict[int, EpochRecord]] = {}
+        with database.translated(self.engine.url), self.engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                key = TrialKey(row["optimizer"], Phase(row["phase"]), row["number"])
+                found.setdefault(key, {})[row["epoch"]] = _record(row)
+        return {key: tuple(by_epoch.values()) for key, by_epoch in found.items()}
 
     def curves(self, name: str, objective: str) -> dict[TrialKey, dict[int, float]]:
         """Each search trial's recorded `objective` by epoch, ascending; unevaluated epochs are left out.
@@ -197,6 +243,7 @@ def _info(row: sa.RowMapping, counts: Mapping[str, int]) -> SweepInfo:
         updated_at=row["updated_at"],
         trials={str(s): counts.get(s, 0) for s in TrialState},
         holder=str(owner) if owner else None,
+        held_since=row["owner_since"] if owner else None,
         experiment=row["experiment"],
         experiment_text=row["experiment_text"],
         facts=row["facts"],
@@ -223,4 +270,12 @@ def _stored_trial(row: sa.RowMapping) -> StoredTrial:
         val_loss=row["val_loss"],
         val_accuracy=row["val_accuracy"],
         error=row["error"],
+        checkpoint=None
+        if row["checkpoint_epoch"] is None
+        else Checkpoint(row["checkpoint_attempt"], row["checkpoint_epoch"]),
     )
+
+
+def _record(row: sa.RowMapping) -> EpochRecord:
+    """An epoch as it was recorded; a trial that goes on has none whose training loss is not finite."""
+    return EpochRecord(**{field.name: row[field.name] for field in dataclasses.fields(EpochRecord)})

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialKey, TrialState, WorkerInfo
+from sweeper.records import (
+    Checkpoint,
+    EpochRecord,
+    FinalScore,
+    SweepState,
+    Trial,
+    TrialKey,
+    TrialState,
+    WorkerInfo,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +35,30 @@ class TrialPlanned:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """An attempt was handed to a worker; from now on records of older ones are refused."""
+    """An attempt was handed to a worker; from now on records of older ones are refused.
+
+    `gone_on_from` are the records of earlier attempts up to the checkpoint that this one goes on from; none
+    where it begins at the beginning, and then no checkpoint counts any more.
+    """
 
     key: TrialKey
     attempt: int
     worker: WorkerInfo
-    first_epoch: int
     started_at: datetime
+    gone_on_from: tuple[EpochRecord, ...] = ()
+
+    @property
+    def first_epoch(self) -> int:
+        """The epoch that it begins with."""
+        return self.gone_on_from[-1].epoch + 1 if self.gone_on_from else 1
 
 
 @dataclass(frozen=True, slots=True)
 class EpochsRecorded:
-    """What an attempt reported since its last report. Seconds are totals since the attempt's start."""
+    """What an attempt reported since its last report.
+
+    `setup_s` is the attempt's, `train_s` and `eval_s` are totals over all epochs that count.
+    """
 
     key: TrialKey
     attempt: int
@@ -45,6 +66,14 @@ class EpochsRecorded:
     setup_s: float
     train_s: float
     eval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A checkpoint lies there whole: from now on it is the one that counts."""
+
+    key: TrialKey
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +132,7 @@ Write = (
     TrialPlanned
     | AttemptStarted
     | EpochsRecorded
+    | CheckpointSaved
     | AttemptEnded
     | TrialFinished
     | FinalsChosen

@@ -4,8 +4,12 @@ It trains inside `wait`, so a program that uses it is single-threaded and can be
 are those of a Ray worker, bit for bit.
 """
 
+import math
+import socket
+
+from sweeper.checkpoints import CheckpointFiles
 from sweeper.experiment import Experiment
-from sweeper.records import Trial, WorkerInfo
+from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame
 from sweeper.workers.protocol import Advanced, Lost, Slot
@@ -13,11 +17,22 @@ from sweeper.workers.trainer import Trainer
 
 
 class InlineWorkers:
-    """Keeps the contract of `Workers` with a single slot in the calling process."""
+    """Keeps the contract of `Workers` with a single slot in the calling process.
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, *, use_gpu: bool = False) -> None:
-        self._trainer = Trainer(experiment, dataset, use_gpu=use_gpu)
-        self._slot = WorkerInfo(worker="inline", node="this process", device=self._trainer.device)
+    `token` is the sweep's lease token: it makes the worker's name tell this coordinator from others.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        *,
+        token: int = 1,
+        use_gpu: bool = False,
+        checkpoints: CheckpointFiles | None = None,
+    ) -> None:
+        self._trainer = Trainer(experiment, dataset, use_gpu=use_gpu, checkpoints=checkpoints)
+        self._slot = WorkerInfo(f"{token}/inline", socket.gethostname(), self._trainer.device)
         self._work: tuple[Trial, int] | None = None
         self._is_begun = False
         self._until: int | None = None
@@ -26,13 +41,15 @@ class InlineWorkers:
         """The one slot, while it is free."""
         return [] if self._work else [self._slot]
 
-    def start(self, trial: Trial, attempt: int) -> Slot:
+    def start(
+        self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
+    ) -> Slot:
         """Take `trial`."""
         assert self._work is None, "the inline worker has one slot"
         self._work, self._is_begun, self._until = (trial, attempt), False, None
         return self._slot
 
-    def advance(self, slot: Slot, until_epoch: int) -> None:
+    def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
         """Remember what `wait` shall train."""
         assert self._work is not None, "nothing to advance"
         self._until = until_epoch

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState, WorkerInfo
+from sweeper.records import Checkpoint, EpochRecord, FinalScore, Phase, Trial, TrialState, WorkerInfo
 from sweeper.workers.protocol import Advanced, Lost, Slot
 
 Curve = Callable[[Trial, int], float]
@@ -33,13 +33,16 @@ class SimulatedWorkers:
         """The slots without a trial."""
         return [slot for slot in self._slots if slot not in self._work]
 
-    def start(self, trial: Trial, attempt: int) -> Slot:
+    def start(
+        self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
+    ) -> Slot:
         """Take `trial`."""
-        slot = self.slots()[0]
-        self._work[slot], self._epoch[slot] = (trial, attempt), 0
+        free = self.slots()
+        slot = next((each for each in free if each != avoid), free[0])
+        self._work[slot], self._epoch[slot] = (trial, attempt), checkpoint.epoch if checkpoint else 0
         return slot
 
-    def advance(self, slot: Slot, until_epoch: int) -> None:
+    def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
         """Remember how far to go."""
         self._until[slot] = until_epoch
 

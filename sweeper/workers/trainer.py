@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sweeper.checkpoints import CheckpointFiles
 from sweeper.experiment import Experiment
-from sweeper.records import EpochRecord, FinalScore, Phase, Trial, TrialState
+from sweeper.records import Checkpoint, EpochRecord, FinalScore, Phase, Trial, TrialState
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -17,21 +18,35 @@ from sweeper.training.loop import Training
 class Stretch:
     """What came of one call: the epochs trained, how the trial ended if it did, its setup time.
 
-    `test` is what a final scored on the test images at its end.
+    `test` is what a final scored on the test images at its end. `checkpoint` is the latest one that was
+    saved, `checkpoint_error` says in a line why one was not.
     """
 
     records: tuple[EpochRecord, ...]
     outcome: TrialState | None
     setup_s: float
     test: FinalScore | None = None
+    checkpoint: Checkpoint | None = None
+    checkpoint_error: str | None = None
 
 
 class Trainer:
-    """Holds the images and one trial. Sets the number of torch's threads for the whole process."""
+    """Holds the images and one trial. Sets the number of torch's threads for the whole process.
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, *, use_gpu: bool) -> None:
+    `checkpoints` is where `[checkpoint]` saves progress; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        *,
+        use_gpu: bool,
+        checkpoints: CheckpointFiles | None = None,
+    ) -> None:
         configure(threads=experiment.resources.cpus_per_trial)
         self._experiment = experiment
+        self._checkpoints = checkpoints
         self._data = DeviceData(dataset, choose(use_gpu))
         self._training: Training | None = None
         self._setup_s = 0.0
@@ -47,8 +62,11 @@ class Trainer:
         assert self._training is not None, "no trial in hand"
         return self._training.network
 
-    def begin(self, trial: Trial) -> None:
-        """Drop the trial in hand and take this one."""
+    def begin(self, trial: Trial, attempt: int = 1, checkpoint: Checkpoint | None = None) -> None:
+        """Drop the trial in hand and take this one, from `checkpoint` on where one is given.
+
+        Raises CheckpointError where that can't be read.
+        """
         self._training = None
         if self._data.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -80,13 +80,13 @@ def filled(store: Store, make_trial: Callable[..., Trial], make_record: Callable
     committer.commit([TrialPlanned(trial, NOW) for trial in (adam, sgd, queued)])
     committer.commit(
         [
-            AttemptStarted(adam.key, 1, WORKER, 1, NOW + seconds),
+            AttemptStarted(adam.key, 1, WORKER, NOW + seconds),
             recorded(adam, 1, make_record(1, val_loss=9.0)),
             AttemptEnded(adam.key, 1, "its process died", True, NOW + 2 * seconds),
-            AttemptStarted(adam.key, 2, WORKER, 1, NOW + 3 * seconds),
+            AttemptStarted(adam.key, 2, WORKER, NOW + 3 * seconds),
             recorded(adam, 2, make_record(1), make_record(2, val_loss=1.5)),
             TrialFinished(adam.key, 2, TrialState.COMPLETE, NOW + 7 * seconds),
-            AttemptStarted(sgd.key, 1, WORKER, 1, NOW),
+            AttemptStarted(sgd.key, 1, WORKER, NOW),
             recorded(sgd, 1, make_record(1, train_loss=np.nan, val_loss=np.inf)),
             TrialFinished(sgd.key, 1, TrialState.DIVERGED, NOW + seconds),
         ]
@@ -184,12 +184,12 @@ def test_an_epoch_that_the_latest_attempt_has_not_reached_again_does_not_count(
     committer.commit(
         [
             TrialPlanned(trial, NOW),
-            AttemptStarted(trial.key, 1, WORKER, 1, NOW),
+            AttemptStarted(trial.key, 1, WORKER, NOW),
             recorded(1, make_record(1), make_record(2)),
-            AttemptStarted(trial.key, 2, WORKER, 1, NOW),
+            AttemptStarted(trial.key, 2, WORKER, NOW),
             recorded(2, make_record(1)),
         ]
     )
     assert list(frames.epochs(store, "s")["epoch"]) == [1]
-    committer.commit([AttemptStarted(trial.key, 3, WORKER, 2, NOW)])  # as from a checkpoint
+    committer.commit([AttemptStarted(trial.key, 3, WORKER, NOW, (make_record(1),))])  # from a checkpoint
     assert list(frames.epochs(store, "s")["epoch"]) == [1]

@@ -30,8 +30,18 @@ MakeExperiment = Callable[..., Experiment]
 
 
 def comparable(frame: pd.DataFrame) -> pd.DataFrame:
-    """What must be the same from run to run: everything but times."""
-    times = ("queued_s", "setup_s", "train_s", "eval_s", "wall_s", "started_at", "finished_at", "attempt")
+    """What must be the same from run to run: everything but times and workers."""
+    times = (
+        "worker",
+        "queued_s",
+        "setup_s",
+        "train_s",
+        "eval_s",
+        "wall_s",
+        "started_at",
+        "finished_at",
+        "attempt",
+    )
     return frame.drop(columns=[name for name in times if name in frame])
 
 
@@ -236,7 +246,7 @@ def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pyte
 def test_a_sweep_whose_workers_cannot_start_is_held_by_nobody(
     tiny: Experiment, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: InlineWorkers, *args: object) -> None:
+    def broken(self: InlineWorkers, *args: object, **options: object) -> None:
         raise ClusterError("no workers")
 
     with monkeypatch.context() as patch:

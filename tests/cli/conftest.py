@@ -98,7 +98,7 @@ def _commit(committer: Committer, trial: Trial, record: EpochRecord, test: Final
     committer.commit(
         [
             TrialPlanned(trial, NOW),
-            AttemptStarted(trial.key, 1, WorkerInfo("1/0", "host", "cpu"), 1, NOW),
+            AttemptStarted(trial.key, 1, WorkerInfo("1/0", "host", "cpu"), NOW),
             EpochsRecorded(trial.key, 1, (record,), setup_s=0.1, train_s=1.0, eval_s=0.5),
             TrialFinished(trial.key, 1, TrialState.COMPLETE, NOW, test=test),
         ]

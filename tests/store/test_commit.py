@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from sweeper.records import (
+    Checkpoint,
     EpochRecord,
     Params,
     SweepState,
@@ -17,6 +18,7 @@ from sweeper.records import (
 from sweeper.store import (
     AttemptEnded,
     AttemptStarted,
+    CheckpointSaved,
     Committer,
     EpochsRecorded,
     Store,
@@ -36,7 +38,7 @@ def committer(store: Store) -> Committer:
 
 
 def started(key: TrialKey, attempt: int = 1) -> AttemptStarted:
-    return AttemptStarted(key, attempt, WORKER, 1, NOW)
+    return AttemptStarted(key, attempt, WORKER, NOW)
 
 
 def recorded(key: TrialKey, attempt: int, *records: EpochRecord) -> EpochsRecorded:
@@ -147,15 +149,21 @@ def test_a_lost_attempt_queues_its_trial_again_and_counts_its_strike(
     assert len(rows(store, epochs)) == 1, "what the lost attempt recorded is kept"
 
 
-def test_an_attempt_that_its_coordinator_left_open_is_closed_by_the_next(
+def test_what_its_coordinator_left_open_is_closed_when_the_next_takes_the_sweep(
     store: Store, committer: Committer, make_trial: Callable[..., Trial]
 ) -> None:
-    trial = make_trial()
+    trial, other = make_trial(), make_trial("adam")
     committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
-    committer.commit([started(trial.key, attempt=2)])
-    first, second = rows(store, attempts)
-    assert (first["why"], first["ended_at"], first["strike"]) == ("its coordinator died", NOW, False)
-    assert second["ended_at"] is None
+    someone = store.create_sweep("other", {}, "", {}, 30)
+    someone.commit([TrialPlanned(other, NOW), started(other.key)])
+    committer.release()
+    store.take_sweep("s", 30)
+    first, others = rows(store, attempts)
+    assert (first["why"], first["strike"]) == ("its coordinator died", False)
+    assert first["ended_at"] >= NOW
+    assert store.trials("s")[0].state is TrialState.QUEUED
+    assert others["ended_at"] is None
+    assert store.trials("other")[0].state is TrialState.RUNNING
 
 
 def test_an_interruption_is_no_strike(
@@ -175,6 +183,31 @@ def test_a_failed_trial_keeps_its_error_and_its_last_strike(
     committer.commit([TrialFinished(trial.key, 1, TrialState.FAILED, NOW, "ValueError: no")])
     (stored,) = store.trials("s")
     assert (stored.state, stored.error, stored.strikes) == (TrialState.FAILED, "ValueError: no", 1)
+
+
+def test_the_checkpoint_that_counts_is_the_latest_of_the_present_attempt(
+    store: Store,
+    committer: Committer,
+    make_trial: Callable[..., Trial],
+    make_record: Callable[..., EpochRecord],
+) -> None:
+    trial = make_trial()
+    records = tuple(make_record(epoch, val_loss=3.0 - epoch) for epoch in (1, 2, 3))
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key), recorded(trial.key, 1, *records)])
+    committer.commit([CheckpointSaved(trial.key, Checkpoint(1, 2))])
+    assert store.trials("s")[0].checkpoint == Checkpoint(1, 2)
+    assert store.records("s") == {trial.key: records[:2]}
+    committer.commit([AttemptStarted(trial.key, 2, WORKER, NOW, records[:2])])
+    (stored,) = store.trials("s")
+    assert (stored.epochs, stored.val_loss, stored.checkpoint) == (2, 1.0, Checkpoint(1, 2))
+    committer.commit([CheckpointSaved(trial.key, Checkpoint(1, 3))])
+    assert store.trials("s")[0].checkpoint == Checkpoint(1, 2), "of an attempt that was replaced"
+    committer.commit([recorded(trial.key, 2, records[2]), CheckpointSaved(trial.key, Checkpoint(2, 3))])
+    assert store.trials("s")[0].checkpoint == Checkpoint(2, 3)
+    assert store.records("s") == {trial.key: records}
+    committer.commit([started(trial.key, 3)])
+    (stored,) = store.trials("s")
+    assert (stored.epochs, stored.val_loss, stored.checkpoint) == (0, None, None)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

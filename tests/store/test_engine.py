@@ -44,7 +44,7 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused_with_both_revisions(store: Store, tmp_path: Path) -> None:
     with store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="schema is 9999, but this version of Sweeper needs 0001"):
+    with pytest.raises(StoreError, match="schema is 9999, but this version of Sweeper needs 0002"):
         Store.open(f"sqlite:///{tmp_path / 'store.db'}")
 
 

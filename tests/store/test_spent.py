@@ -44,7 +44,7 @@ def committer(store: Store) -> Committer:
 
 
 def attempt(trial: Trial, number: int, began: float, ended: float | None) -> list[Write]:
-    writes: list[Write] = [AttemptStarted(trial.key, number, WORKER, 1, at(began))]
+    writes: list[Write] = [AttemptStarted(trial.key, number, WORKER, at(began))]
     if ended is not None:
         writes.append(AttemptEnded(trial.key, number, "interrupted", False, at(ended)))
     return writes

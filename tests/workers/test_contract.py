@@ -49,7 +49,7 @@ def workers(request: pytest.FixtureRequest, experiment: Experiment, images: Data
     started: list[Slot] = []
     start = made.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(made, "start", lambda *args: started.append(start(*args)) or started[-1])
+        patch.setattr(made, "start", lambda *args, **kw: started.append(start(*args, **kw)) or started[-1])
         yield made
     for slot in set(started) - set(made.slots()):
         made.discard(slot)

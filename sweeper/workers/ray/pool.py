@@ -6,6 +6,7 @@ reads them without a copy.
 """
 
 import itertools
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError, Ra
 
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
-from sweeper.records import Phase, Trial, WorkerInfo
+from sweeper.records import Checkpoint, Phase, Trial, WorkerInfo
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame, first_line
 from sweeper.workers.protocol import Advanced, Lost, Slot
@@ -92,14 +93,16 @@ class RayWorkers:
         """The workers that are ready and have no trial."""
         return [worker.slot for worker in self._workers if worker.is_free and worker.slot]
 
-    def start(self, trial: Trial, attempt: int) -> Slot:
+    def start(
+        self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
+    ) -> Slot:
         """Give `trial` to a free worker."""
         worker = next(worker for worker in self._workers if worker.is_free)
         assert worker.slot is not None
         worker.trial, worker.attempt, worker.is_begun = trial, attempt, False
         return worker.slot
 
-    def advance(self, slot: Slot, until_epoch: int) -> None:
+    def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
         """Send the worker on; the first call carries the trial."""
         worker = self._at(slot)
         assert worker.trial is not None
