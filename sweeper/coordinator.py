@@ -6,28 +6,29 @@ it is stored, and over once its end is.
 """
 
 import math
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
+from sweeper.crashpoints import Point, reach
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
 from sweeper.pacing import Pace
 from sweeper.records import (
+    Checkpoint,
     EpochRecord,
     FinalScore,
     Phase,
     StoredTrial,
     SweepState,
-    Trial,
     TrialKey,
     TrialState,
 )
+from sweeper.runs import Run, Waiting
 from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
+    CheckpointSaved,
     EpochsRecorded,
     FinalsChosen,
     SweepEnded,
@@ -52,30 +53,13 @@ HURRY_S = 0.005
 """The same while a worker is idle only because a commit is under way."""
 
 
-@dataclass(slots=True)
-class _Run:
-    """A trial's progress: its attempts so far and what the current one has reported."""
-
-    trial: Trial
-    attempt: int = 0
-    strikes: int = 0
-    records: list[EpochRecord] = field(default_factory=list)
-
-    @property
-    def epoch(self) -> int:
-        return self.records[-1].epoch if self.records else 0
-
-    @property
-    def seconds(self) -> float:
-        return sum(record.train_s + record.eval_s for record in self.records)
-
-
 class Coordinator:
     """Runs one sweep from where the store left it to its end.
 
     `known` are the trials that the store already holds; their finished ones are left as they are, the others
-    are trained again from their first epoch, as a new attempt. `spent_s` is what the sweep has used of
-    `budget.max_seconds` already.
+    are trained again as a new attempt: from their checkpoint on, up to which `records` are what they have
+    recorded, or from their first epoch. `forget` removes a trial's checkpoint files but one. `spent_s` is
+    what the sweep has used of `budget.max_seconds` already.
     """
 
     def __init__(
@@ -89,6 +73,8 @@ class Coordinator:
         clock: "Clock",
         watcher: "Watcher",
         known: Iterable[StoredTrial] = (),
+        records: Mapping[TrialKey, tuple[EpochRecord, ...]] | None = None,
+        forget: Callable[[TrialKey, Checkpoint | None], None] = lambda key, keep: None,
         spent_s: float = 0,
     ) -> None:
         self._experiment = experiment
@@ -98,15 +84,16 @@ class Coordinator:
         self._writer = writer
         self._clock = clock
         self._watcher = watcher
-        stored = list(known)
-        unfinished = [_Run(s.trial, s.attempt, s.strikes) for s in stored if not s.state.is_finished]
-        self._queue = deque(run for run in unfinished if run.trial.key.phase is Phase.SEARCH)
+        self._forget = forget
+        unfinished = [Run.stored(each, records or {}) for each in known if not each.state.is_finished]
+        self._queue = Waiting(run for run in unfinished if run.trial.key.phase is Phase.SEARCH)
         self._unfinished_finals = [run for run in unfinished if run.trial.key.phase is Phase.FINAL]
         self._began: float | None = None
         self._limit_s = (experiment.budget.max_seconds or math.inf) - spent_s
-        self._running: dict[Slot, _Run] = {}
-        self._unstored: dict[TrialKey, _Run] = {}
-        self._pace = Pace(experiment.budget.epochs)
+        self._running: dict[Slot, Run] = {}
+        self._unstored: dict[TrialKey, Run] = {}
+        self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor)
+        self._has_warned = False
 
     def run(self, stop: Event | None = None) -> SweepState:
         """Run to the end, and tell how it ended.
@@ -145,7 +132,7 @@ class Coordinator:
 
     def _listen(self) -> None:
         """Wait for a worker, or, where none has work, for the store."""
-        if not self._running and not self._queue:
+        if not self._writer.has_room or not (self._running or self._queue):
             self._acknowledge(PATIENCE_S)
             return
         is_waiting_for_store = bool(self._unstored) and bool(self._workers.slots())
@@ -165,7 +152,7 @@ class Coordinator:
             elif trial is None:
                 return
             else:
-                self._unstored[trial.key] = _Run(trial)
+                self._unstored[trial.key] = Run(trial)
                 self._writer.put(TrialPlanned(trial, queued_at=self._clock.now()))
 
     def _choose_finals(self) -> None:
@@ -173,63 +160,70 @@ class Coordinator:
         chosen = self._agenda.choose()
         self._writer.put(FinalsChosen(chosen, self._clock.now()))
         begun = [r for r in self._unfinished_finals if r.trial.setting in chosen[r.trial.key.optimizer]]
-        self._queue += begun
+        self._queue.add(*begun)
         self._watcher.finals_chosen(self._agenda.n_finals, self._agenda.n_finals_left + len(begun))
 
-    def _planned(self) -> list[_Run]:
+    def _planned(self) -> list[Run]:
         return [run for run in self._unstored.values() if not run.attempt]
 
     def _hand_out(self) -> None:
-        for _ in range(min(len(self._queue), len(self._workers.slots()))):
+        while free := self._workers.slots():
+            run = self._queue.next_for(free, n_workers=len(self._running) + len(free))
+            if run is None:
+                return
             if self._began is None:
                 self._began = self._clock.monotonic()
-            run = self._queue.popleft()
-            run.attempt += 1
-            run.records = []
-            slot = self._workers.start(run.trial, run.attempt)
+            reach(Point.BEFORE_DISPATCH)
+            run.begin()
+            slot = self._workers.start(run.trial, run.attempt, checkpoint=run.checkpoint, avoid=run.lost_on)
             self._running[slot] = run
-            self._writer.put(AttemptStarted(run.trial.key, run.attempt, slot, started_at=self._clock.now()))
-            self._workers.advance(slot, self._next_stop(run))
+            before = tuple(run.records)
+            self._writer.put(AttemptStarted(run.trial.key, run.attempt, slot, self._clock.now(), before))
+            self._advance(slot, run)
+            reach(Point.AFTER_DISPATCH)
 
-    def _next_stop(self, run: _Run) -> int:
-        """The epoch at which the trial reports next: a stretch ahead, at most at its next rung."""
-        stop = run.epoch + self._pace.stretch(run.trial.key.optimizer, run.epoch, run.seconds)
+    def _advance(self, slot: Slot, run: Run) -> None:
+        """Send the worker on: a stretch ahead, at most to the trial's next rung."""
+        optimizer = run.trial.key.optimizer
+        stop = run.epoch + self._pace.stretch(optimizer, run.records)
         rung = self._judges.next_rung(run.trial, run.epoch)
-        return min(stop, rung) if rung else stop
+        until = min(stop, rung) if rung else stop
+        limit_s = self._pace.limit_s(optimizer, run.records, until - run.epoch)
+        self._workers.advance(slot, until, limit_s)
 
     def _on_advanced(self, event: Advanced) -> None:
         run = self._running[event.slot]
         run.records += event.records
         writes: list[Write] = []
         if event.records:
-            self._pace.learn(event.key.optimizer, run.epoch, run.seconds)
-            writes.append(self._recorded(event, run))
+            self._pace.learn(event.key.optimizer, run.records)
+            writes.append(_recorded(event, run))
             self._watcher.advanced(run.trial, event.records[-1])
+        if event.checkpoint is not None:
+            run.checkpoint = event.checkpoint
+            writes.append(CheckpointSaved(event.key, event.checkpoint))
+        if event.checkpoint_error is not None:
+            self._warn_once(event.checkpoint_error)
         outcome = event.outcome
         if outcome is None and self._judges.should_prune(run.trial, run.records):
             outcome = TrialState.PRUNED
         # Records and decision in one transaction: a stored rung of a trial that goes on was passed.
         if outcome is None:
-            self._workers.advance(event.slot, self._next_stop(run))
+            self._advance(event.slot, run)
             self._writer.put(*writes)
         else:
             self._workers.discard(event.slot)
             self._running.pop(event.slot)
             self._end(run, *writes, state=outcome, test=event.test)
 
-    def _recorded(self, event: Advanced, run: _Run) -> EpochsRecorded:
-        return EpochsRecorded(
-            event.key,
-            event.attempt,
-            event.records,
-            setup_s=event.setup_s,
-            train_s=sum(record.train_s for record in run.records),
-            eval_s=sum(record.eval_s for record in run.records),
-        )
+    def _warn_once(self, error: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._watcher.note(f"{error}; trials go on without checkpoints")
 
     def _end(
         self,
-        run: _Run,
+        run: Run,
         *writes: Write,
         state: TrialState,
         error: str | None = None,
@@ -242,6 +236,9 @@ class Coordinator:
     def _on_lost(self, event: Lost) -> None:
         run = self._running.pop(event.slot)
         run.strikes += event.strike
+        run.lost_on = event.slot
+        if event.unreadable_checkpoint:
+            run.checkpoint = None
         self._watcher.lost(event.key, event.attempt, event.cause)
         if run.strikes >= self._experiment.resources.attempts:
             self._end(run, state=TrialState.FAILED, error=event.cause)
@@ -249,17 +246,22 @@ class Coordinator:
             self._unstored[event.key] = run
             self._end_attempt(run, event.cause, event.strike)
 
-    def _end_attempt(self, run: _Run, why: str, strike: bool) -> None:
+    def _end_attempt(self, run: Run, why: str, strike: bool) -> None:
         self._writer.put(AttemptEnded(run.trial.key, run.attempt, why, strike, self._clock.now()))
 
     def _acknowledge(self, timeout_s: float) -> None:
         for write in self._writer.acknowledged(timeout_s):
+            reach(Point.BEFORE_ACKNOWLEDGEMENT)
             self._on_stored(write)
+            reach(Point.AFTER_ACKNOWLEDGEMENT)
 
     def _on_stored(self, write: Write) -> None:
         if isinstance(write, TrialPlanned | AttemptEnded):
-            self._queue.append(self._unstored.pop(write.key))
+            self._queue.add(self._unstored.pop(write.key))
+        elif isinstance(write, CheckpointSaved):
+            self._forget(write.key, write.checkpoint)
         elif isinstance(write, TrialFinished):
+            self._forget(write.key, None)
             run = self._unstored.pop(write.key)
             last = run.records[-1] if run.records else None
             self._judges.ended(run.trial, write.state, run.records)
@@ -271,3 +273,14 @@ class Coordinator:
             self._workers.discard(slot)
             self._end_attempt(run, "interrupted", strike=False)
         self._running = {}
+
+
+def _recorded(event: Advanced, run: Run) -> EpochsRecorded:
+    return EpochsRecorded(
+        event.key,
+        event.attempt,
+        event.records,
+        setup_s=event.setup_s,
+        train_s=run.train_s,
+        eval_s=run.eval_s,
+    )

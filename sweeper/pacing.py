@@ -1,24 +1,63 @@
-"""How far a worker is sent before it reports: about a second's worth of epochs."""
+"""How far a worker is sent before it reports, and how long that may take before it counts as hung."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sweeper.records import EpochRecord
 
 STRETCH_S = 1.0
 """About how long a worker trains before it reports: the store is never older than that."""
 
+LEAST_LIMIT_S = 10.0
+"""No worker hangs sooner: a process that is just started, or a busy machine, may take that long."""
+
+UNKNOWN_S = 60.0
+"""What the first stretch of an optimizer of which nothing is known yet is reckoned to take."""
+
 
 class Pace:
-    """What an epoch takes, learnt per optimizer from what its trials report. `epochs` is a whole trial."""
+    """What an epoch takes, learnt per optimizer from what its trials report.
 
-    def __init__(self, epochs: int) -> None:
+    `epochs` is a whole trial; a worker that takes `hang_factor` times what it should hangs.
+    """
+
+    def __init__(self, epochs: int, hang_factor: float) -> None:
         self._epochs = epochs
+        self._hang_factor = hang_factor
         self._seconds: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
 
-    def learn(self, optimizer: str, epochs: int, seconds: float) -> None:
-        """A trial of `optimizer` has taken `seconds` for `epochs` so far."""
-        self._seconds[optimizer] = seconds / epochs
+    def learn(self, optimizer: str, records: Sequence[EpochRecord]) -> None:
+        """A trial of `optimizer` has recorded `records` so far, at least one."""
+        self._seconds[optimizer] = _epoch_s(records)
+        self._steps[optimizer] = max(_longest(records), self._steps.get(optimizer, 1))
 
-    def stretch(self, optimizer: str, epochs: int, seconds: float) -> int:
-        """How many epochs to ask for, at least one, of a trial that has done `epochs` in `seconds`.
+    def stretch(self, optimizer: str, records: Sequence[EpochRecord]) -> int:
+        """How many epochs to ask for, at least one, of a trial that has recorded `records` so far.
 
         They may reach beyond the trial's end, which the worker knows: a rule may have a budget of its own.
         """
-        epoch_s = seconds / epochs if epochs else self._seconds.get(optimizer, STRETCH_S)
+        epoch_s = _epoch_s(records) if records else self._seconds.get(optimizer, STRETCH_S)
         return max(1, int(STRETCH_S / epoch_s)) if epoch_s > 0 else self._epochs
+
+    def limit_s(self, optimizer: str, records: Sequence[EpochRecord], n_epochs: int) -> float:
+        """After how many seconds a worker hangs that was asked for `n_epochs` more.
+
+        By the trial's own pace, or that of its optimizer's earlier trials while it has none. A step that
+        spans epochs is taken whole.
+        """
+        epoch_s = _epoch_s(records) if records else self._seconds.get(optimizer)
+        if epoch_s is None:
+            return self._hang_factor * UNKNOWN_S
+        expected_s = epoch_s * max(n_epochs, self._steps.get(optimizer, 1))
+        return max(self._hang_factor * max(expected_s, STRETCH_S), LEAST_LIMIT_S)
+
+
+def _epoch_s(records: Sequence[EpochRecord]) -> float:
+    return sum(record.train_s + record.eval_s for record in records) / records[-1].epoch
+
+
+def _longest(records: Sequence[EpochRecord]) -> int:
+    """The most epochs that one record spans."""
+    ends = [0, *(record.epoch for record in records)]
+    return max(after - before for before, after in pairwise(ends))

@@ -22,6 +22,10 @@ class Watcher(Protocol):
         """An attempt was lost."""
         ...
 
+    def note(self, line: str) -> None:
+        """Something worth a line."""
+        ...
+
     def finals_chosen(self, n_finals: int, n_left: int) -> None:
         """The search is over: so many finals there are in all, and so many of them are left to train."""
         ...

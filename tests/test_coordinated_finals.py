@@ -77,10 +77,10 @@ def test_no_final_begins_before_the_last_search_trial_has_ended(
     n_open: list[int] = []
 
     class Checked(SimulatedWorkers):
-        def start(self, trial: Trial, attempt: int):  # type: ignore[no-untyped-def]
+        def start(self, trial: Trial, attempt: int, **options):  # type: ignore[no-untyped-def]
             if trial.key.phase is Phase.FINAL:
                 n_open.append(sum(not t.state.is_finished for t in search_of(store)))
-            return super().start(trial, attempt)
+            return super().start(trial, attempt, **options)
 
     workers = Checked(experiment, n_slots=5, curve=by_lr)
     coordinate(experiment, new_sweep(store, experiment), workers=workers).run()
@@ -195,9 +195,9 @@ def test_finals_left_undone_by_a_setting_that_was_superseded_are_given_up_not_tr
     started: list[TrialKey] = []
 
     class Noted(SimulatedWorkers):
-        def start(self, trial: Trial, attempt: int):  # type: ignore[no-untyped-def]
+        def start(self, trial: Trial, attempt: int, **options):  # type: ignore[no-untyped-def]
             started.append(trial.key)
-            return super().start(trial, attempt)
+            return super().start(trial, attempt, **options)
 
     workers = Noted(larger, n_slots=3, curve=by_lr)
     coordinate(larger, store.take_sweep("s", 30), workers=workers, known=store.trials("s")).run()

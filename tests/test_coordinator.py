@@ -1,9 +1,11 @@
 """The coordinator alone: simulated workers, a store, an inline writer, a clock that stands still."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from sweeper.experiment import Experiment
 from sweeper.judging import Judges
 from sweeper.pruning import Curve
 from sweeper.records import (
+    Checkpoint,
     EpochRecord,
     FinalScore,
     Phase,
@@ -45,6 +48,7 @@ class Watch:
     def __init__(self) -> None:
         self.ended: list[tuple[TrialKey, TrialState]] = []
         self.losses: list[tuple[TrialKey, int, str]] = []
+        self.notes: list[str] = []
         self.on_end: Callable[[], None] = lambda: None
 
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
@@ -55,6 +59,9 @@ class Watch:
     ) -> None:
         self.ended.append((trial.key, state))
         self.on_end()
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
 
     def finals_chosen(self, n_finals: int, n_left: int) -> None:
         self.finals = (n_finals, n_left)
@@ -100,6 +107,8 @@ def coordinate(
     curves: Mapping[TrialKey, Curve] | None = None,
     clock: Clock | None = None,
     spent_s: float = 0,
+    records: Mapping[TrialKey, tuple[EpochRecord, ...]] | None = None,
+    forget: Callable[[TrialKey, Checkpoint | None], None] = lambda key, keep: None,
 ) -> Coordinator:
     return Coordinator(
         experiment,
@@ -111,6 +120,8 @@ def coordinate(
         watcher=watch or Watch(),
         known=known,
         spent_s=spent_s,
+        records=records,
+        forget=forget,
     )
 
 
@@ -155,9 +166,9 @@ def test_trials_that_have_begun_are_balanced_at_any_moment(store: Store, tiny: E
 
 def test_a_trial_is_handed_out_only_once_it_is_stored(store: Store, tiny: Experiment) -> None:
     class Checked(SimulatedWorkers):
-        def start(self, trial: Trial, attempt: int) -> Slot:
+        def start(self, trial: Trial, attempt: int, **options: Any) -> Slot:
             assert trial.key in {stored.key for stored in store.trials("s")}
-            return super().start(trial, attempt)
+            return super().start(trial, attempt, **options)
 
     workers = Checked(tiny, n_slots=3)
     assert coordinate(tiny, new_sweep(store, tiny), workers=workers).run() is SweepState.COMPLETE
@@ -288,10 +299,10 @@ def reported_stops(store: Store, experiment: Experiment, epoch_s: float) -> list
             fields = {name: getattr(record, name) for name in EpochRecord.__slots__}
             return EpochRecord(**{**fields, "train_s": epoch_s, "eval_s": 0.0})
 
-        def advance(self, slot: Slot, until_epoch: int) -> None:
+        def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
             if self._work[slot][0].key == TrialKey("sgd", Phase.SEARCH, 0):
                 stops.append(until_epoch)
-            super().advance(slot, until_epoch)
+            super().advance(slot, until_epoch, limit_s)
 
     coordinate(experiment, new_sweep(store, experiment), workers=Timed(experiment)).run()
     return stops

@@ -32,10 +32,11 @@ LAYERS = {
     "workers": 4,
     "analysis": 4,
     "lab": 4,
-    "pacing": 1,
+    "pacing": 2,
     "watcher": 2,
     "agenda": 4,
     "judging": 4,
+    "runs": 4.5,  # trials and workers' slots
     "coordinator": 5,
     "api": 6,
     "cli": 7,

@@ -17,10 +17,6 @@ class Display(Watcher, Protocol):
         """The sweep is about to hand out its first trial; `known` are those the store already holds."""
         ...
 
-    def note(self, line: str) -> None:
-        """Something worth a line."""
-        ...
-
 
 class Silent:
     """A display that shows nothing."""

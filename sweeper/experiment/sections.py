@@ -165,7 +165,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 """The file's tables in its order, but for `[space]` and `[optimizers]`."""
 
 RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
-    "resources.hang_factor": (20,),
     "checkpoint.every_epochs": (0,),
     "checkpoint.directory": ("",),
     "report.targets": ((),),

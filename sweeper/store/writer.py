@@ -31,6 +31,11 @@ RETRY_S = 0.5
 class Writer(Protocol):
     """Takes a sweep's writes, and tells which are committed."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `put` would take more without waiting."""
+        ...
+
     def put(self, *writes: Write) -> None:
         """Ask for `writes`, in one transaction, waiting while the queue is full.
 
@@ -56,6 +61,11 @@ class InlineWriter:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._done: list[Write] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Always."""
+        return True
 
     def put(self, *writes: Write) -> None:
         """Commit `writes`."""
@@ -85,6 +95,11 @@ class WriterThread:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the queue is not yet half full."""
+        return len(self._waiting) < self._queue_limit / 2
 
     def put(self, *writes: Write) -> None:
         """Queue `writes`, waiting while the queue is full."""

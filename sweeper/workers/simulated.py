@@ -74,7 +74,15 @@ class SimulatedWorkers:
         if outcome is TrialState.COMPLETE and trial.key.phase is Phase.FINAL:
             loss = self._curve(trial, self._epoch[slot])
             test = FinalScore(loss, math.exp(-loss))
-        return Advanced(slot, trial.key, attempt, tuple(records), outcome, setup_s=0.0, test=test)
+        saved = self._checkpoint(records, attempt) if outcome is None else None
+        done = (tuple(records), outcome, 0.0, test, saved)
+        return Advanced(slot, trial.key, attempt, *done)
+
+    def _checkpoint(self, records: list[EpochRecord], attempt: int) -> Checkpoint | None:
+        """The latest one that a real worker would have saved on its way through these epochs."""
+        every = self._experiment.checkpoint.every_epochs
+        due = [record.epoch for record in records if every and record.epoch % every == 0]
+        return Checkpoint(attempt, due[-1]) if due else None
 
     def _record(self, trial: Trial, epoch: int) -> EpochRecord:
         loss = self._curve(trial, epoch)
