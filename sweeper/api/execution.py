@@ -10,11 +10,14 @@ from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
 from sweeper.api.job import Job, Means, WorkerCount, execute
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.errors import LeaseHeldError, UsageError
+from sweeper.errors import LeaseHeldError, SweepExistsError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepState
 from sweeper.store import Committer, Store
 from sweeper.training import data
+
+SHOWN_DIFFERENCES = 3
+"""So many keys are named of an experiment that isn't the stored one."""
 
 
 def run(
@@ -42,7 +45,7 @@ def run(
     """
     experiment = preparation.read(source, settings)
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
-    open_store(store).require_unused(sweep_name)
+    _require_unused(open_store(store), sweep_name, experiment)
     earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
     images = data.load(experiment, data.directory(data_dir))
     depends_on = {**facts.describe(images), **earlier}
@@ -104,6 +107,17 @@ def resume(
     job = Job(opened, name, experiment, images, began.facts, take, is_new=False, is_extended=is_extended)
     execute(job, means, shown)
     return sweep
+
+
+def _require_unused(store: Store, name: str, experiment: Experiment) -> None:
+    """Raises SweepExistsError where a sweep is called `name`, and says how that one's experiment differs."""
+    try:
+        store.require_unused(name)
+    except SweepExistsError as exists:
+        lines = experiments.differences(Sweep(store, name).experiment, experiment)
+        more = f" and {len(lines) - SHOWN_DIFFERENCES} more" if len(lines) > SHOWN_DIFFERENCES else ""
+        differs = f"; its experiment differs: {'; '.join(lines[:SHOWN_DIFFERENCES])}{more}" if lines else ""
+        raise SweepExistsError(f"{exists}{differs}") from None
 
 
 def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict[str, Any]:

@@ -4,8 +4,17 @@
 `Experiment` (`model`), and `extending` says what of a stored one may grow.
 """
 
-from sweeper.experiment.extending import extended
+from sweeper.experiment.extending import differences, extended
 from sweeper.experiment.model import ArmSpace, Experiment
 from sweeper.experiment.reading import checked_name, from_document, loads, read
 
-__all__ = ["ArmSpace", "Experiment", "checked_name", "extended", "from_document", "loads", "read"]
+__all__ = [
+    "ArmSpace",
+    "Experiment",
+    "checked_name",
+    "differences",
+    "extended",
+    "from_document",
+    "loads",
+    "read",
+]

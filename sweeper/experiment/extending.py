@@ -32,6 +32,32 @@ def extended(experiment: Experiment, settings: Sequence[str], *, source: str) ->
     return wanted
 
 
+def differences(stored: Experiment, wanted: Experiment) -> list[str]:
+    """Where `wanted` isn't the experiment that a sweep is `stored` with: a line for each key, none for names.
+
+    A sweep goes on with the stored one only, so another one under the same name is refused with these.
+    """
+    there, here = _leaves(stored.document()), _leaves(wanted.document())
+    return [
+        f"{key} is {_or_nothing(there, key)} there, {_or_nothing(here, key)} here"
+        for key in {**there, **here}
+        if key != "experiment.name" and there.get(key) != here.get(key)
+    ]
+
+
+def _leaves(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Every key of a document with its value, arms' own keys among them."""
+    arms = document["optimizers"]
+    tables = {table: values for table, values in document.items() if table != "optimizers"}
+    tables |= {f"optimizers.{name}": values for name, values in arms.items()}
+    leaves = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
+    return leaves | {"optimizers": list(arms)}
+
+
+def _or_nothing(leaves: Mapping[str, Any], key: str) -> str:
+    return shown(leaves[key]) if key in leaves else "not"
+
+
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Every key of every table that differs, with its value before and after."""
     return [

@@ -111,8 +111,12 @@ def test_a_name_that_exists_is_refused_before_anything_is_loaded(
 ) -> None:
     run(tiny, store, workers="inline")
     needs_images = make_experiment("data.name=cifar10", "data.train_size=100")
-    with pytest.raises(SweepExistsError):
+    differs = r'its experiment differs: data.name is "synthetic" there, "cifar10" here'
+    with pytest.raises(SweepExistsError, match=differs):
         run(needs_images, store, data_dir=tmp_path)
+    with pytest.raises(SweepExistsError) as same:
+        run(tiny, store)
+    assert "differs" not in str(same.value)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 101, "é", "a;b", "a\n"])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sweeper.errors import ExperimentError
-from sweeper.experiment import Experiment, extended
+from sweeper.experiment import Experiment, differences, extended
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -59,3 +59,17 @@ def test_anything_else_is_refused_with_what_it_is(
     with pytest.raises(ExperimentError) as refused:
         extended(make_experiment(), [setting], source="sweep s")
     assert message in str(refused.value)
+
+
+def test_another_experiment_is_told_from_a_stored_one_key_by_key(make_experiment: MakeExperiment) -> None:
+    stored = make_experiment("optimizers.sgd={}", "optimizers.adam={}", name="stored")
+    assert differences(stored, make_experiment("optimizers.sgd={}", "optimizers.adam={}")) == []
+    other = make_experiment("budget.epochs=4", "optimizers.sgd.lr=0.5", "optimizers.rmsprop={}")
+    lines = differences(stored, other)
+    assert "budget.epochs is 2 there, 4 here" in lines
+    assert 'optimizers is ["sgd", "adam"] there, ["sgd", "rmsprop"] here' in lines
+    assert 'optimizers.sgd.lr is {"low": 0.0001, "high": 1.0, "scale": "log"} there, 0.5 here' in lines
+    assert any(line.startswith("optimizers.rmsprop.decay is not there, ") for line in lines)
+    assert any(
+        line.startswith("optimizers.adam.beta1 is ") and line.endswith(" there, not here") for line in lines
+    )

@@ -1,0 +1,136 @@
+"""Sweeps whose coordinators are killed again and again, until they are complete all the same."""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.checker import Database, Plan, faults
+from chaos.nursery import Nursery
+
+from sweeper.crashpoints import Point
+from sweeper.store import Store
+
+EXPERIMENT = """
+[experiment]
+name = "chaos"
+[data]
+name = "synthetic"
+train_size = 200
+val_size = 100
+test_size = 100
+augment = true
+[model]
+name = "linear"
+input_size = 8
+[budget]
+trials_per_optimizer = 3
+epochs = 3
+[search]
+sampler = "random"
+[final]
+seeds = 2
+[resources]
+lease_s = 5
+[checkpoint]
+every_epochs = 1
+directory = "{checkpoints}"
+[optimizers.sgd]
+[optimizers.adam]
+[optimizers.lbfgs]
+"""
+PLAN = Plan(("sgd", "adam", "lbfgs"), n_trials=3, n_finals=4, epochs=3, lasting=frozenset({"lbfgs"}))
+
+RANDOM = "a random moment"
+"""Where a coordinator is killed from outside, whatever it is doing."""
+
+PLACES = (*(point.value for point in Point), RANDOM)
+
+MOST_LIVES = 400
+"""A sweep that is not complete after so many makes no progress."""
+
+
+@dataclass
+class Toll:
+    """What a campaign has cost: kills by where they struck, lives and sweeps."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    n_lives: int = 0
+    n_sweeps: int = 0
+
+    @property
+    def n_kills(self) -> int:
+        """Kills in all."""
+        return self.kills.total()
+
+    def least_of(self, places: Sequence[str]) -> str:
+        """Where fewest have struck."""
+        return min(places, key=lambda where: self.kills[where])
+
+
+def write_experiment(directory: Path) -> Path:
+    """The campaign's experiment file, with its checkpoints beside it."""
+    path = directory / "chaos.toml"
+    path.write_text(EXPERIMENT.format(checkpoints=directory / "checkpoints"))
+    return path
+
+
+def undisturbed(nursery: Nursery, file: Path, directory: Path) -> Database:
+    """The sweep that nobody disturbed."""
+    url = f"sqlite:///{directory / 'undisturbed.db'}"
+    status, said = nursery.live(["run", str(file), "--store", url, "--workers", "inline"])
+    assert status == 0, said
+    return Database(url)
+
+
+def inline(
+    nursery: Nursery,
+    file: Path,
+    expected: Database,
+    new_store: Callable[[], str],
+    *,
+    until: Callable[[Toll], bool],
+    seed: int = 0,
+    said: Callable[[Toll], None] = lambda toll: None,
+) -> Toll:
+    """Sweep after sweep with an inline worker, killed at crash points and at random moments.
+
+    Each sweep must end complete and whole. Goes on `until` the toll says so.
+    """
+    draw = random.Random(seed)
+    toll = Toll()
+    while not until(toll):
+        database = Database(new_store())
+        _one_sweep(nursery, file, database, draw, toll)
+        found = faults(database, PLAN, expected)
+        assert not found, "\n".join([database.url, *found[:20]])
+        toll.n_sweeps += 1
+        said(toll)
+    return toll
+
+
+def _one_sweep(nursery: Nursery, file: Path, database: Database, draw: random.Random, toll: Toll) -> None:
+    common = ["--store", database.url, "--workers", "inline"]
+    Store.open(database.url, create=True).close()
+    database.watch()
+    for _ in range(MOST_LIVES):
+        where = toll.least_of(PLACES) if draw.random() < 0.5 else draw.choice(PLACES)
+        once = where in (Point.LEASE_TAKEN, Point.BEFORE_RELEASE)
+        nth = 1 if once else draw.randint(1, 12)
+        exists = database.rows("SELECT count(*) FROM sweeps") == [(1,)]
+        command = ["resume", "chaos"] if exists else ["run", str(file)]
+        life = nursery.start([*command, *common], None if where == RANDOM else where, nth)
+        toll.n_lives += 1
+        if where == RANDOM:
+            time.sleep(draw.uniform(0.02, 0.5))
+            life.kill()
+        status = nursery.wait(life)
+        if status == -signal.SIGKILL:
+            toll.kills[where] += 1
+        else:
+            assert status == 0, life.said
+            return
+    raise AssertionError(f"not complete after {MOST_LIVES} lives")
