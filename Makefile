@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_STORE := $(or $(SWEEPER_STORE),sqlite:///demo-out/sweeper.db)
 
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test chaos check format clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,9 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not ray"
 	$(BIN)/python -m pytest -m ray  # Ray's workers take the processors themselves
 endif
+
+chaos: $(INSTALLED)  ## hundreds of kills on SQLite and PostgreSQL, about 40 minutes; CHAOS_ARGS='--inline 50' for fewer
+	PYTHONPATH=tests $(BIN)/python -m chaos.long $(CHAOS_ARGS)
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
