@@ -1,9 +1,12 @@
 """What many tests share: stores, experiments, images, and where the real CIFAR-10 is."""
 
+import contextlib
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +17,9 @@ from sweeper.records import EpochRecord, Origin, Phase, Trial, TrialKey
 from sweeper.store import Store
 from sweeper.training import cifar
 from sweeper.training.data import Dataset, Split
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -44,6 +50,21 @@ def make_experiment() -> MakeExperiment:
 def tiny(make_experiment: MakeExperiment) -> Experiment:
     """Six optimizers, three trials each, two epochs of a linear model on generated images."""
     return make_experiment()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator["PostgresServer"]:
+    """A running PostgreSQL server, the same for all tests of this process: leave it running."""
+    try:
+        from postgres_server import PostgresServer
+    except ImportError as error:
+        pytest.skip(f"no PostgreSQL here: {error}")
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(PostgresServer())
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"PostgreSQL can't be started here: {error}")
+        yield server
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from sweeper.store import Store
-from sweeper.store.engine import translated
+from sweeper.store.failures import translated
 from sweeper.store.schema import attempts as attempts_table
 from sweeper.store.schema import epochs as epochs_table
 from sweeper.store.schema import sweeps as sweeps_table

@@ -4,8 +4,9 @@
 """
 
 from sweeper.store.commit import Committer
-from sweeper.store.engine import DEFAULT_URL
+from sweeper.store.migrate import upgrade
 from sweeper.store.store import Store
+from sweeper.store.url import DEFAULT_URL
 from sweeper.store.writer import InlineWriter, Writer, WriterThread
 from sweeper.store.writes import (
     AttemptEnded,
@@ -37,4 +38,5 @@ __all__ = [
     "Write",
     "Writer",
     "WriterThread",
+    "upgrade",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sweeper.crashpoints import Point, reach
 from sweeper.records import Origin, Phase, TrialKey, TrialState
 from sweeper.store import lease, rows
-from sweeper.store.engine import translated
+from sweeper.store.engine import WritingConnection
 from sweeper.store.lease import Lease
 from sweeper.store.rows import Row
 from sweeper.store.schema import attempts, epochs, sweeps, trials
@@ -32,8 +32,8 @@ from sweeper.store.writes import (
 class Committer:
     """Commits writes under a lease, each transaction fenced by its first statement."""
 
-    def __init__(self, engine: sa.Engine, held: Lease) -> None:
-        self._engine = engine
+    def __init__(self, database: WritingConnection, held: Lease) -> None:
+        self._database = database
         self._lease = held
         self._ids: dict[TrialKey, int] = {}
         self._apply: Mapping[type[Any], Callable[[sa.Connection, Any], None]] = {
@@ -56,11 +56,12 @@ class Committer:
     def commit(self, writes: Sequence[Write]) -> None:
         """Apply `writes` in order in one transaction; without any, only prolong the lease.
 
-        Raises FencedError where another coordinator has taken over; then nothing is written.
+        Raises FencedError where another coordinator has taken over or the sweep was deleted; then nothing is
+        written. Raises StoreAwayError where the same may succeed later, and StoreError.
         """
         groups = [(kind, list(group)) for kind, group in itertools.groupby(writes, type)]
         reach(Point.BEFORE_COMMIT)
-        with translated(self._engine.url), self._engine.begin() as connection:
+        with self._database.begin() as connection:
             lease.renew(connection, self._lease)
             for kind, group in groups:
                 self._apply[kind](connection, group)
@@ -68,10 +69,13 @@ class Committer:
         reach(Point.AFTER_COMMIT)
 
     def release(self) -> None:
-        """Give the lease up."""
+        """Give the lease up, and close the connection."""
         reach(Point.BEFORE_RELEASE)
-        with translated(self._engine.url), self._engine.begin() as connection:
-            lease.release(connection, self._lease)
+        try:
+            with self._database.begin() as connection:
+                lease.release(connection, self._lease)
+        finally:
+            self._database.close()
 
     def _plan(self, connection: sa.Connection, writes: list[TrialPlanned]) -> None:
         new = [rows.trial_row(self._lease.sweep_id, write.trial, write.queued_at) for write in writes]
@@ -105,16 +109,19 @@ class Committer:
     def _end_attempts(self, connection: sa.Connection, writes: list[AttemptEnded]) -> None:
         for write in writes:
             trial_id = self._trial_ids(connection, [write.key])[write.key]
-            _close_attempt(connection, trial_id, write.attempt, write.ended_at, write.why, write.strike)
+            _close_attempt(
+                connection, trial_id, write.attempt, write.ended_at, rows.text(write.why), write.strike
+            )
             _update_current(connection, trial_id, write.attempt, {"state": TrialState.QUEUED.value})
 
     def _finish(self, connection: sa.Connection, writes: list[TrialFinished]) -> None:
         for write in writes:
             trial_id = self._trial_ids(connection, [write.key])[write.key]
             failed = write.state is TrialState.FAILED
-            why = write.error if failed and write.error else write.state.value
+            error = write.error and rows.text(write.error)
+            why = error if failed and error else write.state.value
             _close_attempt(connection, trial_id, write.attempt, write.finished_at, why, failed)
-            values: Row = {"state": write.state.value, "finished_at": write.finished_at, "error": write.error}
+            values: Row = {"state": write.state.value, "finished_at": write.finished_at, "error": error}
             if write.test is not None:
                 values |= {
                     "test_loss": rows.finite(write.test.loss),

@@ -1,4 +1,4 @@
-"""Opens the database: connection settings, schema check, and errors in Sweeper's own words."""
+"""Opens the database: engines for reading, and the one connection that writes a sweep."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,154 +6,161 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
+from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
-from sweeper.errors import StoreAwayError, StoreError
-from sweeper.store import schema
+from sweeper.errors import StoreError
+from sweeper.store.failures import translated
+from sweeper.store.url import Location, shown
 
-DEFAULT_URL = "sqlite:///sweeper.db"
-EMPTY = ""
-"""The revision of a database without any table."""
+READER_TIMEOUT_S = 20.0
+"""How long a reader waits for a lock, which only a change of schema or a crash's repair ever holds."""
 
-HEAD = "0002"
-"""The newest migration; a test holds it against `migrations/`."""
+READER_IDLE_S = 120.0
+"""How long PostgreSQL keeps what a reader sees that has fallen silent."""
 
-BUSY_TIMEOUT_S = 20
-"""How long SQLite waits for another writer: below the default lease, so that a stuck one is noticed."""
-
-
-def parse_url(text: str) -> sa.URL:
-    """The database URL written as `text`. Raises StoreError where it is none that Sweeper can open."""
-    try:
-        url = sa.make_url(text)
-    except (exc.ArgumentError, ValueError):
-        raise StoreError(f"store {text!r}: not a database URL; legal: sqlite:///PATH") from None
-    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise StoreError(
-            f"store {shown(url)}: {url.drivername} is not yet in this version; legal: sqlite:///PATH"
-        )
-    if url.host or url.query:
-        raise StoreError(f"store {shown(url)}: a host or options mean nothing here; legal: sqlite:///PATH")
-    return url
+PATIENCE = 0.5
+"""Which share of a lease the writer waits for a lock, and a server for a writer that fell silent within a
+transaction. A lease is renewed after a third of it: a frozen writer's lock is free before its lease ends."""
 
 
-def shown(url: sa.URL) -> str:
-    """The URL as it may be printed: without its password."""
-    return url.render_as_string(hide_password=True)
-
-
-def exists(url: sa.URL) -> bool:
-    """Whether there is a database at `url` to be read: a file with something in it."""
-    if not url.database or url.database == ":memory:":
-        return True
-    try:
-        return Path(url.database).stat().st_size > 0
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise StoreError(f"store {shown(url)}: {error.strerror}") from None
-
-
-def connect(url: sa.URL) -> sa.Engine:
-    """An engine for `url` whose connections are durable and don't block readers.
-
-    WAL lets readers go on while the one writer writes; `synchronous=FULL` makes a commit survive a power cut.
-    """
-    in_memory = not url.database or url.database == ":memory:"
-    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
-    engine = sa.create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **pool
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
+def reading(location: Location) -> sa.Engine:
+    """An engine for readers, each of whose transactions sees one moment of the store."""
+    if location.is_sqlite:
+        return _sqlite(location, READER_TIMEOUT_S, "BEGIN")
+    engine = _postgresql(location, READER_TIMEOUT_S, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    _set_on_connect(engine, READER_TIMEOUT_S, READER_IDLE_S)
     return engine
 
 
-def ensure_schema(engine: sa.Engine) -> None:
-    """Create the tables in an empty database; refuse one whose schema this version doesn't know.
+class WritingConnection:
+    """The only connection of one coordinator that writes, with a patience shorter than its lease.
 
-    Two processes may come at the same moment: whoever holds the write lock looks again before it creates, and
-    creates all or nothing.
+    `engine` is the readers', which an SQLite database in memory has to share.
     """
-    with translated(engine.url):
-        revision = _read_revision(engine)
-        if revision == EMPTY:
-            _create_once(engine)
-            revision = _read_revision(engine)
-    if revision != HEAD:
-        raise StoreError(
-            f"store {shown(engine.url)}: its schema is {revision or 'not one of Sweeper'}, but this version "
-            f"of Sweeper needs {HEAD}; use the version that made it, or another store"
-        )
 
+    def __init__(self, location: Location, lease_s: float, engine: sa.Engine) -> None:
+        self._is_shared = location.is_in_memory
+        self._path = location.path
+        self._file: tuple[int, int] | None = None
+        if self._is_shared:
+            self.engine = engine
+        elif location.is_sqlite:
+            self.engine = _sqlite(location, lease_s * PATIENCE, "BEGIN IMMEDIATE", is_writer=True)
+            event.listen(self.engine, "connect", self._remember_file)
+        else:
+            self.engine = _postgresql(location, lease_s * PATIENCE, pool_size=1, max_overflow=0)
+            _set_on_connect(self.engine, lease_s * PATIENCE, lease_s * PATIENCE)
 
-def _read_revision(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        return _revision(connection)
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction, committed at the end. Raises StoreError in one line, StoreAwayError among them."""
+        with translated(self.engine.url):
+            self._require_file()
+            with self.engine.begin() as connection:
+                yield connection
+            self._require_file()
 
+    def close(self) -> None:
+        """Close the connection; the next transaction, if there is one, opens it again."""
+        if not self._is_shared:
+            self.engine.dispose()
 
-def _create_once(engine: sa.Engine) -> None:
-    """Create the tables unless someone else just did, all of them or none."""
-    # pysqlite would commit before each CREATE; in autocommit mode the transaction is ours alone.
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            if _revision(connection) == EMPTY:
-                _create(connection)
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-        connection.exec_driver_sql("COMMIT")
+    def _remember_file(self, _connection: Any, _record: Any) -> None:
+        if self._file is None:
+            self._file = _identity(self._path)
 
-
-def _revision(connection: sa.Connection) -> str | None:
-    """The schema's revision: EMPTY without any table, None where the tables are not Sweeper's."""
-    tables = sa.inspect(connection).get_table_names()
-    if "alembic_version" in tables:
-        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        return revision
-    return None if tables else EMPTY
-
-
-def _create(connection: sa.Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    def _require_file(self) -> None:
+        """SQLite goes on writing into a file that has been deleted, without any error."""
+        if self._file is not None and _identity(self._path) != self._file:
+            raise StoreError(
+                f"store {shown(self.engine.url)}: its file was deleted or replaced while it was written; "
+                f"put it back, or begin with another store"
+            )
 
 
 def empty() -> sa.Engine:
     """A store in memory with nothing in it: what a store that doesn't exist yet reads as."""
-    engine = connect(sa.make_url("sqlite://"))
+    from sweeper.store import schema
+
+    engine = reading(Location(sa.make_url("sqlite://")))
     schema.metadata.create_all(engine)
     return engine
 
 
-@contextmanager
-def translated(url: sa.URL) -> Iterator[None]:
-    """Turns the database's errors into StoreError, one line that names the store.
-
-    StoreAwayError where the same may succeed later: the database is locked, or its connection was lost.
-    """
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Which file lies at `path`: its device and inode."""
     try:
-        yield
-    except exc.OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        is_away = error.connection_invalidated or "locked" in reason or "busy" in reason
-        kind = StoreAwayError if is_away else StoreError
-        raise kind(f"store {shown(url)}: {reason}") from error
-    except exc.DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise StoreError(f"store {shown(url)}: {reason}") from error
-    except exc.SQLAlchemyError as error:
-        raise StoreError(f"store {shown(url)}: {str(error).splitlines()[0]}") from error
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
+def _sqlite(location: Location, timeout_s: float, begin: str, *, is_writer: bool = False) -> sa.Engine:
+    """WAL lets readers go on while one process writes; `synchronous=FULL` lets a commit survive a power cut.
+
+    Transactions are begun here, for Python's sqlite3 begins none for a SELECT: two in a row would see two
+    moments.
+    """
+    engine = sa.create_engine(
+        location.url,
+        connect_args={"timeout": timeout_s, "check_same_thread": False, "isolation_level": None},
+        hide_parameters=True,
+        **({"poolclass": StaticPool} if location.is_in_memory else {"pool_size": 1 if is_writer else 5}),
+    )
+    # WAL stays with the file, so a reader need not ask for it, and leaves a foreign file as it is.
+    pragmas = ("foreign_keys=ON", "synchronous=FULL", *(["journal_mode=WAL"] if is_writer else []))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql(location: Location, timeout_s: float, **options: Any) -> sa.Engine:
+    """Passwords go past the URL, so that no repr, log or error of SQLAlchemy can hold them."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise StoreError(
+            f"store {shown(location.url)}: PostgreSQL needs psycopg: pip install 'sweeper[postgres]'"
+        ) from None
+    probe_s = max(1, int(timeout_s / 3))
+    ours = {
+        "application_name": "sweeper",
+        "connect_timeout": max(2, int(timeout_s)),  # libpq knows no less than 2
+        "keepalives_idle": probe_s,
+        "keepalives_interval": probe_s,
+        "keepalives_count": 2,
+        "tcp_user_timeout": int(timeout_s * 1000),
+    }
+    connect_args = {key: value for key, value in ours.items() if key not in location.url.query}
+    return sa.create_engine(
+        location.url, connect_args={**connect_args, **location.secrets}, hide_parameters=True, **options
+    )
+
+
+def _set_on_connect(engine: sa.Engine, lock_timeout_s: float, idle_timeout_s: float) -> None:
+    """How long a statement waits for a lock, and the server for a client that fell silent in a transaction.
+
+    A server told not to wait for its disk is told to wait for ours.
+    """
+    settings = (
+        "SELECT set_config('lock_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', %s, false),"
+        " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
+    )
+    timeouts = [f"{seconds * 1000:.0f}ms" for seconds in (lock_timeout_s, idle_timeout_s)]
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.execute(settings, timeouts)
+        connection.commit()

@@ -8,15 +8,35 @@ Reading the token first and writing then would fence on no database: the takeove
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from sweeper.errors import FencedError, LeaseHeldError, NotFoundError
 from sweeper.records import SweepState
 from sweeper.store.schema import sweeps
 
-NOW: sa.ColumnElement[float] = sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double)
+
+class _Now(sa.sql.functions.FunctionElement[float]):
+    type = sa.Double()
+    inherit_cache = True
+    name = "now_s"
+
+
+@compiles(_Now, "sqlite")
+def _sqlite_now(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(_Now, "postgresql")
+def _postgresql_now(*_: Any, **__: Any) -> str:
+    # Not now(): that is when the transaction began, which may have waited long for a lock since.
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+NOW = _Now()
 """The database's clock as Unix time, in seconds."""
 
 
@@ -39,7 +59,9 @@ class Owner:
             return False
         try:
             # Rounding moves start times by less than a second; process ids are not reused so fast.
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 1
+            process = psutil.Process(self.pid)
+            is_another = abs(process.create_time() - self.started) > 1
+            return is_another or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -54,20 +76,47 @@ def this_process() -> Owner:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write one sweep, as long as nobody takes it over."""
+    """The right to write one sweep, as long as nobody takes it over.
+
+    `created_at` is the sweep's: SQLite gives the id of a deleted sweep to the next one.
+    """
 
     sweep_id: int
     sweep: str
+    created_at: datetime
     token: int
     duration_s: float
 
 
-def holder(row: sa.RowMapping, now: float) -> Owner | None:
-    """Who holds the sweep of this row of `sweeps`, or None where nobody alive does."""
+def owner(row: sa.RowMapping) -> Owner | None:
+    """Who took the sweep of this row of `sweeps` last and has not given it up."""
     if row["lease_expires"] is None or row["owner_pid"] is None:
         return None
-    owner = Owner(row["owner_host"], row["owner_pid"], row["owner_started"])
-    return None if row["lease_expires"] <= now or owner.is_gone else owner
+    return Owner(row["owner_host"], row["owner_pid"], row["owner_started"])
+
+
+def holder(row: sa.RowMapping, now: float) -> Owner | None:
+    """Who holds the sweep of this row of `sweeps`, or None where nobody alive does."""
+    last = owner(row)
+    return None if last is None or row["lease_expires"] <= now or last.is_gone else last
+
+
+def require_free(connection: sa.Connection, sweep: str) -> sa.RowMapping:
+    """The sweep's row, if its lease can be taken.
+
+    Raises NotFoundError where there is no such sweep, LeaseHeldError where another coordinator lives.
+    """
+    query = sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == sweep)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no sweep is called {sweep!r}; `sweeper list` shows them all")
+    if (other := holder(row, row["now"])) is not None:
+        since = f" since {row['owner_since']:%Y-%m-%d %H:%M:%S} UTC" if row["owner_since"] else ""
+        raise LeaseHeldError(
+            f"sweep {sweep!r} is being run by {other}{since}; its lease has "
+            f"{row['lease_expires'] - row['now']:.0f} s to go"
+        )
+    return row
 
 
 def acquire(connection: sa.Connection, sweep: str, duration_s: float) -> Lease:
@@ -75,22 +124,13 @@ def acquire(connection: sa.Connection, sweep: str, duration_s: float) -> Lease:
 
     Raises NotFoundError where there is no such sweep, LeaseHeldError where another coordinator lives.
     """
-    row = (
-        connection.execute(sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == sweep))
-        .mappings()
-        .first()
-    )
-    if row is None:
-        raise NotFoundError(f"no sweep is called {sweep!r}; `sweeper list` shows them all")
-    if (owner := holder(row, row["now"])) is not None:
-        raise LeaseHeldError(
-            f"sweep {sweep!r} is being run by {owner}, whose lease has "
-            f"{row['lease_expires'] - row['now']:.0f} s to go"
-        )
+    row = require_free(connection, sweep)
     me = this_process()
+    # A holder that was only slow may have renewed since the row was read: its version tells.
+    unchanged = (sweeps.c.id == row["id"]) & (sweeps.c.version == row["version"])
     taken = connection.execute(
         sa.update(sweeps)
-        .where(sweeps.c.id == row["id"], sweeps.c.lease_token == row["lease_token"])
+        .where(unchanged)
         .values(
             state=SweepState.RUNNING.value,
             owner_host=me.host,
@@ -103,14 +143,14 @@ def acquire(connection: sa.Connection, sweep: str, duration_s: float) -> Lease:
         )
     )
     if taken.rowcount != 1:
-        raise LeaseHeldError(f"sweep {sweep!r} was just taken by another coordinator")
-    return Lease(row["id"], sweep, row["lease_token"] + 1, duration_s)
+        raise LeaseHeldError(f"sweep {sweep!r} was just taken or renewed by another coordinator")
+    return Lease(row["id"], sweep, row["created_at"], row["lease_token"] + 1, duration_s)
 
 
 def renew(connection: sa.Connection, lease: Lease) -> None:
     """The first statement of every write transaction: proves the lease and prolongs it.
 
-    Raises FencedError where another coordinator has taken the sweep since.
+    Raises FencedError where another coordinator has taken the sweep since, or it was deleted.
     """
     _update(connection, lease, lease_expires=NOW + lease.duration_s, version=sweeps.c.version + 1)
 
@@ -121,9 +161,11 @@ def release(connection: sa.Connection, lease: Lease) -> None:
 
 
 def _update(connection: sa.Connection, lease: Lease, **values: object) -> None:
-    mine = (sweeps.c.id == lease.sweep_id) & (sweeps.c.lease_token == lease.token)
+    this = (sweeps.c.id == lease.sweep_id) & (sweeps.c.created_at == lease.created_at)
+    mine = this & (sweeps.c.lease_token == lease.token)
     values["updated_at"] = datetime.now(UTC)
-    if connection.execute(sa.update(sweeps).where(mine).values(**values)).rowcount != 1:
-        raise FencedError(
-            f"sweep {lease.sweep!r}: another coordinator has taken over; this one stops and writes nothing"
-        )
+    if connection.execute(sa.update(sweeps).where(mine).values(**values)).rowcount == 1:
+        return
+    is_there = connection.execute(sa.select(sweeps.c.id).where(this)).first() is not None
+    why = "another coordinator has taken over" if is_there else "it was deleted"
+    raise FencedError(f"sweep {lease.sweep!r}: {why}; this coordinator stops and writes nothing")

@@ -1,8 +1,8 @@
 """The central store, for reading, and for creating, taking and deleting sweeps."""
 
-import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,26 +10,21 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from sweeper.crashpoints import Point, reach
-from sweeper.errors import NotFoundError, SweepExistsError
-from sweeper.records import (
-    Checkpoint,
-    EpochRecord,
-    Origin,
-    Phase,
-    StoredTrial,
-    SweepInfo,
-    SweepState,
-    Trial,
-    TrialKey,
-    TrialState,
-)
+from sweeper.errors import NotFoundError, StoreAwayError, SweepExistsError
+from sweeper.records import EpochRecord, Phase, StoredTrial, SweepInfo, SweepState, TrialKey, TrialState
 from sweeper.store import engine as database
-from sweeper.store import lease
+from sweeper.store import lease, migrate, rows, stored
 from sweeper.store.commit import Committer
+from sweeper.store.engine import WritingConnection
+from sweeper.store.failures import translated
 from sweeper.store.schema import attempts, epochs, sweeps, trials
+from sweeper.store.url import DEFAULT_URL, Location, parse, shown
 
 ORPHANED = "its coordinator died"
 """Why an attempt ended that a successor found open."""
+
+DELETION_S = 30.0
+"""The lease under which a sweep is deleted."""
 
 
 class Store:
@@ -38,32 +33,44 @@ class Store:
     Open it with `Store.open`.
     """
 
-    def __init__(self, engine: sa.Engine, url: str) -> None:
+    def __init__(self, engine: sa.Engine, location: Location) -> None:
         self.engine = engine
-        self.url = url
+        self.url = shown(location.url)
         """Where the store is, fit to be printed."""
+        self._location = location
+        self._writing: list[WritingConnection] = []
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
 
     @classmethod
-    def open(cls, url: str = database.DEFAULT_URL, *, create: bool = False) -> "Store":
+    def open(cls, url: str = DEFAULT_URL, *, create: bool = False) -> "Store":
         """The store at the database URL `url`; one that doesn't exist is made, or, to be read, is empty.
 
         Raises StoreError where it can't be opened or has a schema that this version doesn't know.
         """
-        parsed = database.parse_url(url)
-        if not create and not database.exists(parsed):
-            return cls(database.empty(), database.shown(parsed))
-        engine = database.connect(parsed)
-        database.ensure_schema(engine)
-        return cls(engine, database.shown(parsed))
+        location = parse(url)
+        if create or location.is_in_memory or location.exists:
+            engine = database.reading(location)
+            try:
+                if migrate.ensure_schema(engine, location, create=create or location.is_in_memory):
+                    return cls(engine, location)
+            except BaseException:
+                engine.dispose()
+                raise
+            engine.dispose()
+        return cls(database.empty(), location)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those of its sweeps' committers too."""
         self.engine.dispose()
+        for writing in self._writing:
+            writing.close()
 
     def require_unused(self, name: str) -> None:
         """Raises SweepExistsError where a sweep is called `name`."""
         query = sa.select(sweeps.c.id).where(sweeps.c.name == name)
-        with database.translated(self.engine.url), self.engine.connect() as connection:
+        with translated(self.engine.url), self.engine.connect() as connection:
             if connection.execute(query).first() is not None:
                 raise _exists(name)
 
@@ -79,39 +86,81 @@ class Store:
             "name": name,
             "state": SweepState.RUNNING.value,
             "experiment": experiment,
-            "experiment_text": text,
+            "experiment_text": rows.text(text),
             "facts": facts,
             "created_at": now,
             "updated_at": now,
             "lease_token": 0,
             "version": 0,
         }
-        with database.translated(self.engine.url), self.engine.begin() as connection:
-            try:
-                connection.execute(sweeps.insert(), row)
-            except IntegrityError:
-                raise _exists(name) from None
-            taken = lease.acquire(connection, name, lease_s)
-        reach(Point.LEASE_TAKEN)
-        return Committer(self.engine, taken)
+        with self._writes(lease_s) as writing:
+            with writing.begin() as connection:
+                try:
+                    connection.execute(sweeps.insert(), row)
+                except IntegrityError:
+                    raise _exists(name) from None
+                taken = lease.acquire(connection, name, lease_s)
+            reach(Point.LEASE_TAKEN)
+            return Committer(writing, taken)
 
     def take_sweep(self, name: str, lease_s: float) -> Committer:
         """The existing sweep `name`, with its lease taken by this process; see `lease.acquire`.
 
         Attempts that a dead coordinator left open are closed, without a strike, their trials queued again.
         """
-        with database.translated(self.engine.url), self.engine.begin() as connection:
-            taken = lease.acquire(connection, name, lease_s)
-            mine = trials.c.sweep_id == taken.sweep_id
-            orphans = attempts.c.trial_id.in_(sa.select(trials.c.id).where(mine)) & attempts.c.ended_at.is_(
-                None
-            )
-            closed = {"ended_at": datetime.now(UTC), "why": ORPHANED}
-            connection.execute(sa.update(attempts).where(orphans).values(**closed))
-            running = mine & (trials.c.state == TrialState.RUNNING.value)
-            connection.execute(sa.update(trials).where(running).values(state=TrialState.QUEUED.value))
-        reach(Point.LEASE_TAKEN)
-        return Committer(self.engine, taken)
+        self._require_free(name)
+        with self._writes(lease_s) as writing:
+            with self._suspecting(name), writing.begin() as connection:
+                taken = lease.acquire(connection, name, lease_s)
+                _close_orphans(connection, taken.sweep_id)
+            reach(Point.LEASE_TAKEN)
+            return Committer(writing, taken)
+
+    def delete_sweep(self, name: str) -> None:
+        """Delete the sweep `name` and all that the store knows of it, under its lease.
+
+        Raises NotFoundError, and LeaseHeldError where a coordinator lives.
+        """
+        self._require_free(name)
+        with self._writes(DELETION_S) as writing:
+            with self._suspecting(name), writing.begin() as connection:
+                taken = lease.acquire(connection, name, DELETION_S)
+                connection.execute(sa.delete(sweeps).where(sweeps.c.id == taken.sweep_id))
+            writing.close()
+
+    def _require_free(self, name: str) -> None:
+        """Look before writing: a living holder may be within a transaction, for whose lock we'd wait."""
+        with translated(self.engine.url), self.engine.connect() as connection:
+            lease.require_free(connection, name)
+
+    @contextmanager
+    def _writes(self, lease_s: float) -> Iterator[WritingConnection]:
+        """A writing connection, closed with the store, or at once where taking a sweep fails."""
+        writing = WritingConnection(self._location, lease_s, self.engine)
+        try:
+            yield writing
+        except BaseException:
+            writing.close()
+            raise
+        self._writing.append(writing)
+
+    @contextmanager
+    def _suspecting(self, name: str) -> Iterator[None]:
+        """Where the store is locked, name the process that may be frozen within its transaction."""
+        try:
+            yield
+        except StoreAwayError as error:
+            last = self._last_owner(name)
+            if last is None or last == lease.this_process() or last.is_gone:
+                raise
+            hint = f"perhaps by {last}, which held sweep {name!r} last: wake it, or end it"
+            raise StoreAwayError(f"{error}; {hint}") from error
+
+    def _last_owner(self, name: str) -> lease.Owner | None:
+        query = sa.select(sweeps).where(sweeps.c.name == name)
+        with translated(self.engine.url), self.engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return lease.owner(row) if row else None
 
     def sweeps(self) -> list[SweepInfo]:
         """Every sweep, newest first."""
@@ -131,12 +180,12 @@ class Store:
         counted = sa.select(trials.c.sweep_id, trials.c.state, sa.func.count().label("n")).group_by(
             trials.c.sweep_id, trials.c.state
         )
-        with database.translated(self.engine.url), self.engine.connect() as connection:
+        with translated(self.engine.url), self.engine.connect() as connection:
             rows = list(connection.execute(query).mappings())
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n
-        return [_info(row, counts.get(row["id"], Counter())) for row in rows]
+        return [stored.sweep_info(row, counts.get(row["id"], Counter())) for row in rows]
 
     def trials(self, name: str) -> list[StoredTrial]:
         """The sweep's trials in the order in which they were planned."""
@@ -151,8 +200,8 @@ class Store:
             .where(sweeps.c.name == name)
             .order_by(trials.c.id)
         )
-        with database.translated(self.engine.url), self.engine.connect() as connection:
-            return [_stored_trial(row) for row in connection.execute(query).mappings()]
+        with translated(self.engine.url), self.engine.connect() as connection:
+            return [stored.stored_trial(row) for row in connection.execute(query).mappings()]
 
     def records(self, name: str) -> dict[TrialKey, tuple[EpochRecord, ...]]:
         """What unfinished trials with a checkpoint have recorded up to it, by epoch.
@@ -172,10 +221,10 @@ class Store:
             .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
         )
         found: dict[TrialKey, dict[int, EpochRecord]] = {}
-        with database.translated(self.engine.url), self.engine.connect() as connection:
+        with translated(self.engine.url), self.engine.connect() as connection:
             for row in connection.execute(query).mappings():
                 key = TrialKey(row["optimizer"], Phase(row["phase"]), row["number"])
-                found.setdefault(key, {})[row["epoch"]] = _record(row)
+                found.setdefault(key, {})[row["epoch"]] = stored.epoch_record(row)
         return {key: tuple(by_epoch.values()) for key, by_epoch in found.items()}
 
     def curves(self, name: str, objective: str) -> dict[TrialKey, dict[int, float]]:
@@ -192,7 +241,7 @@ class Store:
             .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
         )
         curves: dict[TrialKey, dict[int, float]] = {}
-        with database.translated(self.engine.url), self.engine.connect() as connection:
+        with translated(self.engine.url), self.engine.connect() as connection:
             for optimizer, number, epoch, recorded in connection.execute(query):
                 curves.setdefault(TrialKey(optimizer, Phase.SEARCH, number), {})[epoch] = recorded
         return curves
@@ -215,7 +264,7 @@ class Store:
             .order_by(attempts.c.started_at)
         )
         total, until = 0.0, datetime.min.replace(tzinfo=UTC)
-        with database.translated(self.engine.url), self.engine.connect() as connection:
+        with translated(self.engine.url), self.engine.connect() as connection:
             for started, ended, why, recorded in connection.execute(query):
                 is_orphan = ended is None or why == ORPHANED
                 end = (recorded or started) if is_orphan else ended
@@ -231,51 +280,10 @@ def _exists(name: str) -> SweepExistsError:
     )
 
 
-def _info(row: sa.RowMapping, counts: Mapping[str, int]) -> SweepInfo:
-    owner = lease.holder(row, row["now"])
-    state = SweepState(row["state"])
-    if state is SweepState.RUNNING and owner is None:
-        state = SweepState.INTERRUPTED
-    return SweepInfo(
-        name=row["name"],
-        state=state,
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        trials={str(s): counts.get(s, 0) for s in TrialState},
-        holder=str(owner) if owner else None,
-        held_since=row["owner_since"] if owner else None,
-        experiment=row["experiment"],
-        experiment_text=row["experiment_text"],
-        facts=row["facts"],
-    )
-
-
-def _stored_trial(row: sa.RowMapping) -> StoredTrial:
-    trial = Trial(
-        key=TrialKey(row["optimizer"], Phase(row["phase"]), row["number"]),
-        seed=row["seed"],
-        params=row["params"],
-        proposal=row["proposal"],
-        origin=Origin(row["origin"]),
-        independent=row["independent"],
-        setting=row["setting"],
-    )
-    return StoredTrial(
-        trial=trial,
-        state=TrialState(row["state"]),
-        attempt=row["attempt"],
-        strikes=row["strikes"],
-        epochs=row["epochs"],
-        train_loss=row["train_loss"],
-        val_loss=row["val_loss"],
-        val_accuracy=row["val_accuracy"],
-        error=row["error"],
-        checkpoint=None
-        if row["checkpoint_epoch"] is None
-        else Checkpoint(row["checkpoint_attempt"], row["checkpoint_epoch"]),
-    )
-
-
-def _record(row: sa.RowMapping) -> EpochRecord:
-    """An epoch as it was recorded; a trial that goes on has none whose training loss is not finite."""
-    return EpochRecord(**{field.name: row[field.name] for field in dataclasses.fields(EpochRecord)})
+def _close_orphans(connection: sa.Connection, sweep_id: int) -> None:
+    mine = trials.c.sweep_id == sweep_id
+    in_sweep = attempts.c.trial_id.in_(sa.select(trials.c.id).where(mine))
+    closed = {"ended_at": datetime.now(UTC), "why": ORPHANED}
+    connection.execute(sa.update(attempts).where(in_sweep, attempts.c.ended_at.is_(None)).values(**closed))
+    running = mine & (trials.c.state == TrialState.RUNNING.value)
+    connection.execute(sa.update(trials).where(running).values(state=TrialState.QUEUED.value))

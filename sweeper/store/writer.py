@@ -6,6 +6,7 @@ commit runs is the next transaction, so a slow database makes transactions large
 
 import itertools
 import logging
+import random
 import threading
 import time
 from collections import deque
@@ -23,9 +24,9 @@ QUEUE_LIMIT = 10_000
 BATCH_LIMIT = 1_000
 """Calls of `put` in one transaction: it has to end well within the lease."""
 
-
-RETRY_S = 0.5
-"""How long to wait before a commit is tried again on a database that is away."""
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 5.0
+"""How long to wait before a commit is tried again on a database that is away: doubling from first to last."""
 
 
 class Writer(Protocol):
@@ -33,7 +34,7 @@ class Writer(Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether `put` would take more without waiting."""
+        """Whether `put` would not have to wait: while it would, no more should be collected."""
         ...
 
     def put(self, *writes: Write) -> None:
@@ -64,7 +65,7 @@ class InlineWriter:
 
     @property
     def has_room(self) -> bool:
-        """Always."""
+        """Always: nothing waits here."""
         return True
 
     def put(self, *writes: Write) -> None:
@@ -98,13 +99,16 @@ class WriterThread:
 
     @property
     def has_room(self) -> bool:
-        """Whether the queue is not yet half full."""
-        return len(self._waiting) < self._queue_limit / 2
+        """Whether less than half of the queue is taken: the rest is for what is under way already.
+
+        An error is told by `put`, not by waiting.
+        """
+        return self._error is not None or len(self._waiting) < self._queue_limit / 2
 
     def put(self, *writes: Write) -> None:
         """Queue `writes`, waiting while the queue is full."""
         with self._changed:
-            self._changed.wait_for(lambda: self._error or len(self._waiting) < self._queue_limit)
+            self._changed.wait_for(lambda: self.has_room)
             if self._error:
                 raise self._error
             self._waiting.append(writes)
@@ -120,11 +124,18 @@ class WriterThread:
             return done
 
     def close(self) -> None:
-        """Commit what is queued, give up the lease and end the thread."""
+        """Commit what is queued, give up the lease and end the thread.
+
+        Raises StoreAwayError where the database is silent, not even refusing, for two leases.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        while self._thread.is_alive():
+            n_left = len(self._waiting)
+            self._thread.join(2 * self.committer.lease.duration_s)
+            if self._thread.is_alive() and len(self._waiting) == n_left:
+                raise StoreAwayError(f"the store does not answer; {n_left} reports were not written")
         if self._error:
             raise self._error
 
@@ -151,21 +162,21 @@ class WriterThread:
         Nothing is lost meanwhile: what workers report waits in the queue, in order. The lease may run out,
         but stays ours as long as nobody takes it.
         """
-        closing_since: float | None = None
-        has_told = False
+        outage = _Outage(self.committer.lease.duration_s)
         while True:
             try:
-                return self.committer.commit(batch)
+                self.committer.commit(batch)
             except StoreAwayError as error:
-                if not has_told:
-                    logger.warning("%s; trying again, nothing is lost meanwhile", error)
-                    has_told = True
-                if self._closing:
-                    closing_since = closing_since or time.monotonic()
-                    if time.monotonic() - closing_since > self.committer.lease.duration_s:
-                        raise
-            with self._changed:
-                self._changed.wait(RETRY_S)
+                outage.goes_on(error, is_closing=self._closing)
+            else:
+                return outage.is_over()
+            self._wait(outage.pause_s())
+
+    def _wait(self, seconds: float) -> None:
+        """Wait; the moment of closing ends it, what else is put into the queue does not."""
+        with self._changed:
+            was_closing = self._closing
+            self._changed.wait_for(lambda: self._closing and not was_closing, seconds)
 
     def _commit_next(self) -> bool:
         """Commit what has gathered; False once closed and empty."""
@@ -185,3 +196,35 @@ class WriterThread:
             self._done += writes
             self._changed.notify_all()
         return True
+
+
+class _Outage:
+    """How long a database has been away, and when it is tried again."""
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._since: float | None = None
+        self._closing_since: float | None = None
+        self._delay_s = FIRST_RETRY_S
+
+    def goes_on(self, error: StoreAwayError, *, is_closing: bool) -> None:
+        """It is away still. Raises `error` where the writer has been closing for one lease."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            logger.warning("%s; trying again, nothing is lost meanwhile", error)
+        if is_closing and self._closing_since is None:
+            self._closing_since, self._delay_s = now, FIRST_RETRY_S
+        if self._closing_since is not None and now - self._closing_since > self._lease_s:
+            raise error
+
+    def pause_s(self) -> float:
+        """How long to wait before the next try: doubling, and not in step with other sweeps' writers."""
+        delay_s, self._delay_s = self._delay_s, min(2 * self._delay_s, LAST_RETRY_S)
+        return delay_s * random.uniform(0.75, 1.0)
+
+    def is_over(self) -> None:
+        """It answers; says so, where it did not."""
+        if self._since is not None:
+            away_s = time.monotonic() - self._since
+            logger.warning("the store is back after %.0f s; nothing was lost", away_s)

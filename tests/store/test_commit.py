@@ -47,7 +47,7 @@ def recorded(key: TrialKey, attempt: int, *records: EpochRecord) -> EpochsRecord
 
 def rows(store: Store, table: sa.Table) -> list[sa.RowMapping]:
     with store.engine.connect() as connection:
-        return list(connection.execute(sa.select(table)).mappings())
+        return list(connection.execute(sa.select(table).order_by(*table.primary_key)).mappings())
 
 
 def test_a_trial_survives_the_round_trip(
@@ -223,6 +223,16 @@ def test_a_number_that_is_not_finite_is_null(
     committer.commit([TrialPlanned(trial, NOW), started(trial.key), recorded(trial.key, 1, record)])
     assert rows(store, epochs)[0]["train_loss"] is None
     assert store.trials("s")[0].val_loss is None
+
+
+def test_a_text_that_a_database_cannot_hold_is_stored_as_far_as_it_can_be(
+    store: Store, committer: Committer, make_trial: Callable[..., Trial]
+) -> None:
+    trial = make_trial()
+    committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
+    committer.commit([TrialFinished(trial.key, 1, TrialState.FAILED, NOW, "no \x00 such \udcff file ü")])
+    assert store.trials("s")[0].error == "no \ufffd such ? file ü"
+    assert rows(store, attempts)[0]["why"] == "no \ufffd such ? file ü"
 
 
 def test_times_come_back_in_utc_with_microseconds(

@@ -1,0 +1,243 @@
+"""The schema: made once, checked whenever a store is opened, and brought up to date on request."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from sweeper.errors import FencedError, LeaseHeldError, NotFoundError, StoreError
+from sweeper.records import SweepState, TrialState
+from sweeper.store import Committer, Store, lease, migrate, upgrade
+from sweeper.store.engine import WritingConnection, reading
+from sweeper.store.schema import metadata
+from sweeper.store.url import parse
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def empty_url(store_url: str, request: pytest.FixtureRequest) -> str:
+    """A database without any table: no file, or one that a server just made."""
+    if store_url.startswith("sqlite"):
+        return store_url
+    url: str = request.getfixturevalue("postgres_server").empty_url()
+    return url
+
+
+def set_revision(store: Store, revision: str) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+
+
+def test_the_migrations_build_the_tables_that_the_code_uses(empty_url: str) -> None:
+    store = Store.open(empty_url, create=True)
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == migrate.HEAD
+    store.close()
+
+
+def test_reading_makes_no_tables(empty_url: str) -> None:
+    store = Store.open(empty_url)
+    assert store.sweeps() == []
+    store.close()
+    engine = reading(parse(empty_url))
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("table", ["cats (name TEXT)", "alembic_version (version_num TEXT)"])
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    connection.close()
+    before = path.read_bytes()
+    for action in (
+        lambda: Store.open(f"sqlite:///{path}", create=True),
+        lambda: upgrade(f"sqlite:///{path}"),
+    ):
+        with pytest.raises(StoreError, match=r"other\.db: its schema is not one of Sweeper"):
+            action()
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused_for_reading_and_for_upgrading(store: Store, store_url: str) -> None:
+    set_revision(store, "9999")
+    for action in (Store.open, upgrade):
+        with pytest.raises(StoreError, match="schema is 9999, newer than the 0002"):
+            action(store_url)
+
+
+def test_two_processes_may_make_a_store_at_the_same_moment(
+    tmp_path: Path, request: pytest.FixtureRequest, store_url: str
+) -> None:
+    code = "import sys; from sweeper.store import Store; Store.open(sys.argv[1], create=True).close()"
+    for attempt in range(2):
+        url = f"sqlite:///{tmp_path / f'{attempt}.db'}"
+        if store_url.startswith("postgresql"):
+            url = request.getfixturevalue("postgres_server").empty_url()
+        both = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(2)]
+        errors = [process.communicate(timeout=60)[1].decode() for process in both]
+        assert [process.returncode for process in both] == [0, 0], errors
+
+
+def test_a_schema_that_cannot_be_made_whole_is_not_made_at_all(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE sweeps (id INTEGER)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "_to_head", half)
+        with pytest.raises(KeyboardInterrupt):
+            Store.open(empty_url, create=True)
+    store = Store.open(empty_url, create=True)
+    assert store.sweeps() == []
+    store.close()
+
+
+OLD_ROWS: dict[str, dict[str, Any]] = {
+    "sweeps": {
+        "name": "old",
+        "state": "running",
+        "experiment": {"experiment": {"name": "old"}},
+        "experiment_text": "[experiment]",
+        "facts": {"versions": {}},
+        "created_at": NOW,
+        "updated_at": NOW,
+        "owner_host": "elsewhere",
+        "owner_pid": 1,
+        "owner_started": 1.0,
+        "lease_token": 7,
+        "lease_expires": 2.0,
+        "version": 3,
+    },
+    "trials": {
+        "sweep_id": 1,
+        "optimizer": "adam",
+        "phase": "search",
+        "number": 4,
+        "origin": "proposed",
+        "independent": True,
+        "setting": 4,
+        "seed": 2**62,
+        "proposal": {"lr": 0.1},
+        "params": {"lr": 0.1},
+        "state": "complete",
+        "attempt": 1,
+        "epochs": 1,
+        "samples": 200,
+        "grad_evals": 4,
+        "train_loss": 1 / 3,
+        "val_loss": 0.25,
+        "queued_at": NOW,
+        "finished_at": NOW + timedelta(seconds=1),
+    },
+    "attempts": {
+        "trial_id": 1,
+        "attempt": 1,
+        "worker": "1/0",
+        "node": "host",
+        "device": "cpu",
+        "first_epoch": 1,
+        "started_at": NOW,
+        "strike": False,
+    },
+    "epochs": {
+        "trial_id": 1,
+        "attempt": 1,
+        "epoch": 1,
+        "samples": 200,
+        "steps": 4,
+        "grad_evals": 4,
+        "train_loss": 1 / 3,
+        "val_loss": 0.25,
+        "train_s": 1.0,
+        "eval_s": 0.5,
+        "recorded_at": NOW,
+    },
+}
+"""A row in each table, of the columns that revision 0001 had."""
+
+
+@pytest.fixture
+def old_url(empty_url: str) -> Iterator[str]:
+    """A store as the first release made it, with a trial in it and a lease that ran out."""
+    location = parse(empty_url)
+    writing = WritingConnection(location, 30, reading(location))
+    with writing.begin() as connection:
+        migrate._to_head(connection, "0001")
+        for table, row in OLD_ROWS.items():
+            connection.execute(sa.insert(metadata.tables[table]), row)
+    writing.close()
+    yield empty_url
+
+
+def change_sweep(url: str, assignment: str) -> None:
+    engine = reading(parse(url))
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE sweeps SET {assignment}"))
+    engine.dispose()
+
+
+def test_an_old_schema_names_the_command_that_helps(old_url: str) -> None:
+    for create in (False, True):
+        with pytest.raises(StoreError, match=r"schema is 0001.*needs 0002; `sweeper store upgrade --store '"):
+            Store.open(old_url, create=create)
+
+
+def test_an_upgrade_keeps_every_row(old_url: str) -> None:
+    assert upgrade(old_url) == ("0001", "0002")
+    assert upgrade(old_url) == ("0002", "0002")
+    store = Store.open(old_url)
+    for name, row in OLD_ROWS.items():
+        with store.engine.connect() as connection:
+            (found,) = connection.execute(sa.select(metadata.tables[name])).mappings()
+        changed = {"lease_token", "lease_expires", "version"}  # no coordinator of the old version writes on
+        assert {key: found[key] for key in row if key not in changed} == {
+            key: value for key, value in row.items() if key not in changed
+        }
+    assert store.sweep("old").state is SweepState.INTERRUPTED
+    (trial,) = store.trials("old")
+    assert (trial.state, trial.val_loss, trial.checkpoint) == (TrialState.COMPLETE, 0.25, None)
+    committer = store.take_sweep("old", 30)
+    assert committer.lease.token > 7
+    store.close()
+
+
+def test_a_coordinator_that_was_thought_dead_is_fenced_by_an_upgrade(old_url: str) -> None:
+    upgrade(old_url)
+    store = Store.open(old_url)
+    thought_dead = Committer(
+        WritingConnection(parse(old_url), 30, store.engine), lease.Lease(1, "old", NOW, 7, 30)
+    )
+    with pytest.raises(FencedError, match="taken over"):
+        thought_dead.commit([])
+    with pytest.raises(FencedError):
+        thought_dead.release()
+    store.close()
+
+
+def test_a_store_is_not_upgraded_while_a_sweep_is_run(old_url: str) -> None:
+    change_sweep(old_url, "lease_expires = 1e11")
+    with pytest.raises(LeaseHeldError, match="sweep 'old' is being run by process 1 on elsewhere") as caught:
+        upgrade(old_url)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StoreError, match="schema is 0001"):
+        Store.open(old_url)
+
+
+def test_what_does_not_exist_is_not_upgraded(empty_url: str) -> None:
+    with pytest.raises(NotFoundError, match="there is none yet"):
+        upgrade(empty_url)
