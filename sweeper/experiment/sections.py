@@ -165,8 +165,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 """The file's tables in its order, but for `[space]` and `[optimizers]`."""
 
 RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
-    "checkpoint.every_epochs": (0,),
-    "checkpoint.directory": ("",),
     "report.targets": ((),),
 }
 """The values that this version can run, for the keys of which it can't run all. A legal value that is not

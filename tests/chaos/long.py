@@ -174,7 +174,7 @@ def main() -> int:
             tolls["SQLite"] = play_all(stage, wanted, "SQLite")
         if wanted.only != "sqlite":
             with PostgresServer() as server:
-                stage = Stage(directory, nursery, server.new_database, expected, server)
+                stage = Stage(directory, nursery, server.store_url, expected, server)
                 tolls["PostgreSQL"] = play_all(stage, wanted, "PostgreSQL")
     print(table(tolls))
     return 0

@@ -39,7 +39,7 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], st
     """Gives the URL of a new store each time."""
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        return server.new_database
+        return server.store_url
     names = iter(range(10_000))
     return lambda: f"sqlite:///{tmp_path / f'{next(names)}.db'}"
 
@@ -63,7 +63,7 @@ def test_a_coordinator_that_wakes_after_it_was_replaced_writes_nothing(
 def test_postgresql_lets_a_successor_past_a_coordinator_that_is_frozen_within_a_commit(
     stage: Stage, postgres_server: PostgresServer
 ) -> None:
-    url = postgres_server.new_database()
+    url = postgres_server.store_url()
     acts.frozen_and_replaced(stage.nursery, stage.directory, url, stage.expected, Point.WITHIN_COMMIT, 5)
 
 
@@ -93,7 +93,7 @@ def test_postgresql_that_is_away_for_longer_than_a_lease_costs_nothing(stage: St
         said = acts.outage(
             stage.nursery,
             stage.directory,
-            server.new_database(),
+            server.store_url(),
             stage.expected,
             stop=server.stop,
             start=server.start,
