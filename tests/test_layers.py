@@ -61,6 +61,7 @@ VENDORS = {
     "sqlalchemy": ("store/", "analysis/frames.py"),
     "alembic": ("store/",),
     "pydantic": ("experiment/",),
+    "fsspec": ("checkpoints.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "psutil": ("store/lease.py",),

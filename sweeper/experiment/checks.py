@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sweeper import architectures, catalog, optimizers
+from sweeper import architectures, catalog, checkpoints, optimizers
 from sweeper.experiment.model import ArmSpace
-from sweeper.experiment.sections import Budget, Data, Model, Search, Section
+from sweeper.experiment.sections import Budget, Checkpoint, Data, Model, Search, Section
+from sweeper.experiment.wording import shown
 
 
 def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpace]) -> list[str]:
     """A line for every one of them; sections that are wrong by themselves are None and left out."""
     data, model, budget = sections["data"], sections["model"], sections["budget"]
-    search = sections["search"]
+    search, checkpoint = sections["search"], sections["checkpoint"]
     problems: list[str] = []
     if isinstance(search, Search) and isinstance(budget, Budget):
         problems += _impossible_search(search, budget)
@@ -20,6 +21,8 @@ def contradictions(sections: Mapping[str, Section | None], arms: Iterable[ArmSpa
         problems += _too_small_images(model)
         if isinstance(data, Data) and isinstance(budget, Budget) and not problems:
             problems += _beyond_means(arms, model, data, budget)
+    if isinstance(checkpoint, Checkpoint):
+        problems += _nowhere(checkpoint)
     return problems
 
 
@@ -43,6 +46,16 @@ def _impossible_search(search: Search, budget: Budget) -> Iterator[str]:
         yield (
             f"search.min_epochs = {search.min_epochs} and budget.epochs = {budget.epochs}: the first rung "
             f"can't lie beyond a trial's end"
+        )
+
+
+def _nowhere(checkpoint: Checkpoint) -> Iterator[str]:
+    if fault := checkpoints.fault(checkpoint.directory):
+        yield f"checkpoint.directory = {shown(checkpoints.printable(checkpoint.directory))}: {fault}"
+    elif checkpoint.every_epochs and not checkpoint.directory:
+        yield (
+            f'checkpoint.every_epochs = {checkpoint.every_epochs} and checkpoint.directory = "": '
+            "checkpoints need a directory, a local path or an fsspec URL"
         )
 
 

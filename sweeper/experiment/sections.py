@@ -166,8 +166,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
     "resources.hang_factor": (20,),
-    "checkpoint.every_epochs": (0,),
-    "checkpoint.directory": ("",),
     "report.targets": ((),),
 }
 """The values that this version can run, for the keys of which it can't run all. A legal value that is not

@@ -55,6 +55,7 @@ class DeviceData:
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         self.device = device
         self.n_classes = dataset.n_classes
+        self.sha256 = dataset.sha256
         self.train = self._images(dataset.train)
         self.val = self._images(dataset.val)
         self._test = dataset.test

@@ -21,6 +21,14 @@ class Ledger:
         self.steps = 0
         self.grad_evals = 0
 
+    def state(self) -> dict[str, int]:
+        """What is spent, as numbers."""
+        return {"thirds": self._thirds, "steps": self.steps, "grad_evals": self.grad_evals}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Have spent what `state` says."""
+        self._thirds, self.steps, self.grad_evals = (state[key] for key in ("thirds", "steps", "grad_evals"))
+
     @property
     def samples(self) -> int:
         """What is spent, in samples, rounded."""

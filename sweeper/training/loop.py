@@ -114,6 +114,24 @@ class Training:
         images = self._data.test()
         return FinalScore(*self._evaluate(images, len(images)))
 
+    def state(self) -> dict[str, Any]:
+        """How far the trial is, as plain values and tensors: the training's own, not copies."""
+        return {
+            "network": dict(self._network.state_dict()),
+            "ledger": self._ledger.state(),
+            "steps": self._steps.state(),
+            "epoch": self._epoch,
+            "has_diverged": self.has_diverged,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the training would have whose `state` it is; this one has the same trial."""
+        self._network.load_state_dict(state["network"])
+        self._ledger.restore(state["ledger"])
+        self._steps.restore(state["steps"])
+        self._epoch = state["epoch"]
+        self.has_diverged = state["has_diverged"]
+
     def _make_steps(self) -> Steps:
         params = self._trial.params
         rule: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The two ways in which rules take steps: down the gradient of a batch, or by asking for the loss itself."""
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -39,6 +39,14 @@ class Steps(Protocol):
 
     def report_loss(self) -> float:
         """The training loss, without the L2 term, since it was last asked for."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Where the rule stands, but for the weights and the ledger: plain values and tensors."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the steps would have whose `state` it is."""
         ...
 
 
@@ -133,6 +141,27 @@ class GradientSteps:
         self._seen = 0
         return mean
 
+    def state(self) -> dict[str, Any]:
+        """Where the rule stands; the order of the images and what happens to them follow from the epoch."""
+        return {
+            "rule": _rule_state(self._optimizer),
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "starting_loss": self._starting_loss,
+            "total": float(self._total),
+            "seen": self._seen,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the steps would have whose `state` it is."""
+        _restore_rule(self._optimizer, state["rule"])
+        self._epoch = state["epoch"] - 1
+        self._begin_epoch()
+        self._batch = state["batch"]
+        self._starting_loss = state["starting_loss"]
+        self._total.fill_(state["total"])
+        self._seen = state["seen"]
+
     def _set_lr(self) -> None:
         if self._schedule == "constant":
             return
@@ -171,6 +200,20 @@ def _edges(n_images: int, n_batches: int) -> list[int]:
     """
     size, larger = divmod(n_images, n_batches)
     return [k * size + min(k, larger) for k in range(n_batches + 1)]
+
+
+def _rule_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A rule's memory and learning rates: nothing else of it changes while it runs."""
+    lrs = [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
+    return {"memory": optimizer.state_dict()["state"], "lrs": lrs}
+
+
+def _restore_rule(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["memory"], "param_groups": groups})
+    with_lr = [group for group in optimizer.param_groups if "lr" in group]
+    for group, lr in zip(with_lr, state["lrs"], strict=True):
+        group["lr"] = lr
 
 
 class LossSteps:
@@ -212,3 +255,23 @@ class LossSteps:
     def report_loss(self) -> float:
         """The loss where the last step ended."""
         return self._objective.without_penalty(self._loss)
+
+    def state(self) -> dict[str, Any]:
+        """Where the rule stands, its generator included."""
+        generator = self._optimizer.generator
+        return {
+            "rule": _rule_state(self._optimizer),
+            "has_ended": self._optimizer.has_ended,
+            "generator": None if generator is None else generator.get_state(),
+            "loss": self._loss,
+            "starting_loss": self._objective.starting_loss,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the steps would have whose `state` it is."""
+        _restore_rule(self._optimizer, state["rule"])
+        self._optimizer.has_ended = state["has_ended"]
+        if self._optimizer.generator is not None:
+            self._optimizer.generator.set_state(state["generator"])
+        self._loss = state["loss"]
+        self._objective.starting_loss = state["starting_loss"]

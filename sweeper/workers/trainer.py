@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from sweeper.checkpoints import CheckpointFiles
+from sweeper.errors import CheckpointError
 from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, EpochRecord, FinalScore, Phase, Trial, TrialState
+from sweeper.training import state
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
@@ -35,6 +37,10 @@ class Trainer:
 
     `checkpoints` is where `[checkpoint]` saves progress; None: nowhere.
     """
+
+    _trial: Trial
+    _attempt: int
+    _identity: state.Identity
 
     def __init__(
         self,
@@ -71,20 +77,58 @@ class Trainer:
         if self._data.device.type == "cuda":
             torch.cuda.empty_cache()
         started = time.perf_counter()
-        self._training = Training(trial, self._experiment, self._data)
+        training = Training(trial, self._experiment, self._data)
+        self._trial, self._attempt = trial, attempt
+        self._identity = state.identity(trial, self._experiment, self._data.sha256)
+        if checkpoint is not None:
+            self._resume(training, checkpoint)
+        self._training = training
         self._setup_s = time.perf_counter() - started
 
     def advance(self, until_epoch: int) -> Stretch:
-        """Train up to and including `until_epoch`, or to the trial's end."""
+        """Train up to and including `until_epoch`, or to the trial's end.
+
+        Of the checkpoints that are due on the way only the last is saved, for nobody hears of the others.
+        """
         training = self._training
         assert training is not None, "advance before begin"
-        records = []
+        records: list[EpochRecord] = []
+        checkpoint = checkpoint_error = None
         while not training.is_finished and training.epochs_done < until_epoch:
+            before = training.epochs_done
             if (record := training.next_epoch()) is not None:
                 records.append(record)
+            if self._is_due(training, before, until_epoch):
+                try:
+                    checkpoint = self._save(training)
+                except CheckpointError as error:
+                    checkpoint_error = str(error)
         outcome = test = None
         if training.is_finished:
             outcome = TrialState.DIVERGED if training.has_diverged else TrialState.COMPLETE
         if outcome is TrialState.COMPLETE and training.phase is Phase.FINAL:
             test = training.test_score()
-        return Stretch(tuple(records), outcome, self._setup_s, test)
+        return Stretch(tuple(records), outcome, self._setup_s, test, checkpoint, checkpoint_error)
+
+    def _is_due(self, training: Training, before: int, until_epoch: int) -> bool:
+        """Whether to save now: a multiple of `every_epochs` was passed, the last one of this stretch."""
+        every = self._experiment.checkpoint.every_epochs
+        if self._checkpoints is None or not every or training.is_finished:
+            return False
+        passed = training.epochs_done // every
+        return before // every < passed and (passed + 1) * every > until_epoch
+
+    def _save(self, training: Training) -> Checkpoint:
+        assert self._checkpoints is not None
+        checkpoint = Checkpoint(self._attempt, training.epochs_done)
+        self._checkpoints.save(self._trial.key, checkpoint, state.dump(training, self._identity))
+        return checkpoint
+
+    def _resume(self, training: Training, checkpoint: Checkpoint) -> None:
+        assert self._checkpoints is not None, "a checkpoint without a directory"
+        saved = self._checkpoints.load(self._trial.key, checkpoint)
+        try:
+            state.resume(training, self._identity, checkpoint.epoch, saved)
+        except CheckpointError as error:
+            where = self._checkpoints.path(self._trial.key, checkpoint)
+            raise CheckpointError(f"{where}: {error}") from None

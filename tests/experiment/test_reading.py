@@ -370,8 +370,6 @@ def test_an_illegal_sweep_name_is_refused_with_what_is_legal(name: str) -> None:
     "setting",
     [
         "resources.hang_factor=10",
-        "checkpoint.every_epochs=1",
-        'checkpoint.directory="somewhere"',
         "report.targets=[0.5]",
     ],
 )

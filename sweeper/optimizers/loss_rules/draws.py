@@ -17,12 +17,12 @@ class _Draws(LossRule):
         self, params: Iterable[torch.nn.Parameter], generator: torch.Generator | None, **defaults: float
     ) -> None:
         super().__init__(params, defaults)
-        self._generator = generator
+        self.generator = generator
 
     def _normal(self, sd: float) -> torch.Tensor:
         """Fresh draws from N(0, sd²), (P,). Drawn on the CPU, so a seed means the same on every device."""
         like = self.weights()
-        return sd * torch.randn(len(like), generator=self._generator).to(like)
+        return sd * torch.randn(len(like), generator=self.generator).to(like)
 
     def _try(self, candidate: torch.Tensor, closure: Objective) -> float:
         """Move to `candidate` if its loss is lower than the incumbent's; the loss of the better one."""

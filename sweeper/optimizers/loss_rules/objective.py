@@ -44,13 +44,15 @@ class LossRule(torch.optim.Optimizer):
     """A rule whose `step` takes an `Objective` and never ends with a higher loss than the step before it.
 
     `has_ended` says that another step would change nothing: the rule has converged, or its budget is spent.
-    What it remembers lies in `state`, so `state_dict` holds it; a generator it doesn't hold.
+    What it remembers lies in `state`, so `state_dict` holds it, but neither `has_ended` nor `generator`, from
+    which a rule draws that does.
     """
 
     def __init__(self, params: Iterable[torch.nn.Parameter], defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self._params: list[torch.nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
         self.has_ended = False
+        self.generator: torch.Generator | None = None
 
     def step(self, closure: Objective) -> float:  # type: ignore[override]
         """Take one step; the loss where it ended."""
