@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from sweeper import experiment as experiments
@@ -10,7 +11,7 @@ from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
 from sweeper.api.job import Job, Means, WorkerCount, execute
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.errors import LeaseHeldError, SweepExistsError, UsageError
+from sweeper.errors import InterruptedSweepError, LeaseHeldError, SweepExistsError, UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepState
 from sweeper.store import Committer, Store
@@ -51,7 +52,7 @@ def run(
     depends_on = {**facts.describe(images), **earlier}
     opened = open_store(store, create=True)
 
-    def create() -> Committer:
+    def create(stop: Event) -> Committer:
         return opened.create_sweep(
             sweep_name, experiment.document(), experiment.text, depends_on, experiment.resources.lease_s
         )
@@ -96,8 +97,8 @@ def resume(
     for line in facts.check_unchanged(began.facts, facts.describe(images), force=force):
         shown.note(line)
 
-    def take() -> Committer:
-        committer = _take(opened, name, experiment.resources.lease_s, shown)
+    def take(stop: Event) -> Committer:
+        committer = _take(opened, name, experiment.resources.lease_s, shown, stop)
         if sweep.info.experiment != began.experiment:
             committer.release()
             raise UsageError(f"sweep {name!r} was asked for more while this waited; resume it again")
@@ -129,7 +130,7 @@ def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict
     return facts.warm_start(name, known)
 
 
-def _take(store: Store, name: str, lease_s: float, display: Display) -> Committer:
+def _take(store: Store, name: str, lease_s: float, display: Display, stop: Event) -> Committer:
     """The sweep's lease, after waiting for its holder at most as long as a lease lasts."""
     deadline = time.monotonic() + lease_s
     has_told = False
@@ -142,4 +143,5 @@ def _take(store: Store, name: str, lease_s: float, display: Display) -> Committe
             if not has_told:
                 display.note(f"{held}; waiting for it")
                 has_told = True
-        time.sleep(min(1.0, lease_s / 10))
+        if stop.wait(min(1.0, lease_s / 10)):
+            raise InterruptedSweepError(f"interrupted before sweep {name} began; it is left as it was")

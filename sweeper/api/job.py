@@ -1,19 +1,21 @@
 """Runs a sweep that is ready to run: puts workers, writer and coordinator together, and takes them apart."""
 
 import contextlib
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from sweeper import checkpoints
 from sweeper.agenda import Agenda
 from sweeper.api import facts
 from sweeper.api.display import Display
+from sweeper.api.signals import Signals, received
+from sweeper.checkpoints import CheckpointFiles
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
-from sweeper.errors import InterruptedSweepError
+from sweeper.errors import ClusterError, InterruptedSweepError
 from sweeper.experiment import Experiment
 from sweeper.judging import Judges
 from sweeper.records import Origin, Phase, StoredTrial, SweepState
@@ -22,6 +24,7 @@ from sweeper.training.data import Dataset
 
 if TYPE_CHECKING:
     from sweeper.workers import Workers
+    from sweeper.workers.ray import Placement
 
 WorkerCount = int | Literal["auto", "inline"]
 """How many workers: a number, as many as fit, or one in this process without Ray."""
@@ -29,7 +32,7 @@ WorkerCount = int | Literal["auto", "inline"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A sweep to be run. `acquire` makes it or takes it over, with its lease.
+    """A sweep to be run. `acquire` makes it or takes it over, with its lease, unless it is told to stop.
 
     `facts` are what it depends on; `is_extended`: it asks for more than the store knows of.
     """
@@ -39,7 +42,7 @@ class Job:
     experiment: Experiment
     images: Dataset
     facts: Mapping[str, Any]
-    acquire: Callable[[], Committer]
+    acquire: Callable[[threading.Event], Committer]
     is_new: bool
     is_extended: bool = False
 
@@ -55,6 +58,9 @@ class Means:
 
 MakeWorkers = Callable[[Committer], "Workers"]
 
+AWAY_S = 1.0
+"""If the last writes take longer, the store is away, and the user is told so."""
+
 
 def execute(job: Job, means: Means, display: Display) -> None:
     """Run the job to its end or its limit of seconds, or raise InterruptedSweepError.
@@ -62,14 +68,28 @@ def execute(job: Job, means: Means, display: Display) -> None:
     A new sweep is made only once there are workers to be had, so that a machine too small or a cluster out of
     reach doesn't use up its name; an existing one is taken first, for there is no use in workers without it.
     """
-    state = SweepState.INTERRUPTED
+    with received() as signals:
+        try:
+            state = _execute(job, means, display, signals)
+        except ClusterError:
+            if not signals.stop.is_set():
+                raise
+            state = SweepState.INTERRUPTED  # a terminal's Ctrl-C reaches Ray's processes as well
+    if state is SweepState.INTERRUPTED:
+        raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
+    if state is SweepState.STOPPED:
+        display.note(_left_out(job))
+
+
+def _execute(job: Job, means: Means, display: Display, signals: Signals) -> SweepState:
     with contextlib.ExitStack() as stack:  # what is entered last is left first
+        lease = stack.enter_context(contextlib.ExitStack())
         notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
-        stop = threading.Event()
-        writer = None if job.is_new else _writer(job, stack)
-        make_workers = stack.enter_context(_workers(job, means, notes, display))
-        stack.enter_context(_stopped_by_signals(stop))
-        writer = writer or _writer(job, stack)
+        writer = None if job.is_new else _writer(job, lease, display, signals)
+        make_workers = stack.enter_context(_workers(job, means, notes, display, signals))
+        stack.callback(lease.close)  # before Ray ends, which takes seconds
+        _require_going_on(job, signals)
+        writer = writer or _writer(job, lease, display, signals)
         workers = make_workers(writer.committer)
         stack.callback(workers.close)
         if job.is_extended:
@@ -77,11 +97,14 @@ def execute(job: Job, means: Means, display: Display) -> None:
         known = job.store.trials(job.name)
         coordinator = _coordinator(job, workers, writer, display, known)
         display.begins(job.name, job.experiment, known, notes)
-        state = coordinator.run(stop)
-    if state is SweepState.INTERRUPTED:
-        raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
-    if state is SweepState.STOPPED:
-        display.note(_left_out(job))
+        return coordinator.run(signals.stop)
+
+
+def _require_going_on(job: Job, signals: Signals) -> None:
+    """Raises InterruptedSweepError where a signal came before the sweep began."""
+    if signals.stop.is_set():
+        goes_on = "nothing of it is stored" if job.is_new else f"`sweeper resume {job.name}` goes on"
+        raise InterruptedSweepError(f"interrupted before sweep {job.name} began; {goes_on}")
 
 
 def _left_out(job: Job) -> str:
@@ -100,10 +123,29 @@ def _left_out(job: Job) -> str:
     )
 
 
-def _writer(job: Job, stack: contextlib.ExitStack) -> WriterThread:
-    writer = WriterThread(job.acquire())
-    stack.callback(writer.close)
+def _writer(job: Job, lease: contextlib.ExitStack, display: Display, signals: Signals) -> WriterThread:
+    """The sweep's writer; `lease` closes it, and gives the sweep's lease up."""
+    writer = WriterThread(job.acquire(signals.stop))
+    lease.callback(_close, writer, display, signals)
     return writer
+
+
+def _close(writer: WriterThread, display: Display, signals: Signals) -> None:
+    """Store the last writes, and say so where that takes long."""
+
+    def tell() -> None:
+        again = "another Ctrl-C" if signals.stop.is_set() else "Ctrl-C twice"
+        display.note(
+            f"the store is away; waiting at most {writer.committer.lease.duration_s:g} s for it; "
+            f"{again} gives up what is not written"
+        )
+
+    timer = threading.Timer(AWAY_S, tell)
+    timer.start()
+    try:
+        writer.close()
+    finally:
+        timer.cancel()
 
 
 def _coordinator(
@@ -132,12 +174,12 @@ def _coordinator(
 
 
 @contextlib.contextmanager
-def _workers(job: Job, means: Means, notes: list[str], display: Display) -> Iterator[MakeWorkers]:
+def _workers(
+    job: Job, means: Means, notes: list[str], display: Display, signals: Signals
+) -> Iterator[MakeWorkers]:
     """What makes the sweep's workers, once its lease is held; Ray is up as long as this lasts."""
     if means.workers == "inline":
-        from sweeper.workers.inline import InlineWorkers
-
-        yield lambda committer: InlineWorkers(job.experiment, job.images, token=committer.lease.token)
+        yield lambda committer: _inline_workers(job, committer, signals)
         return
     from sweeper.workers import ray
 
@@ -148,31 +190,42 @@ def _workers(job: Job, means: Means, notes: list[str], display: Display) -> Iter
     with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
         notes += [way_in] if way_in else []
         placement = ray.place(resources, means.workers)
-        yield lambda committer: ray.RayWorkers(
-            job.experiment, job.images, sweep=job.name, token=committer.lease.token, placement=placement
-        )
+        yield lambda committer: _ray_workers(job, committer, placement)
 
 
-@contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM sets `stop`, the second ends the program at once.
+def _inline_workers(job: Job, committer: Committer, signals: Signals) -> "Workers":
+    from sweeper.workers.inline import InlineWorkers
 
-    Set after Ray is started, which replaces the handlers; only the main thread may set any.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    workers = InlineWorkers(
+        job.experiment, job.images, token=committer.lease.token, checkpoints=checkpoints_of(job)
+    )
+    signals.on_stop = getattr(workers, "interrupt", signals.on_stop)
+    return workers
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        for each in previous:
-            signal.signal(each, signal.default_int_handler)
-        stop.set()
 
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _ray_workers(job: Job, committer: Committer, placement: "Placement") -> "Workers":
+    from sweeper.workers import ray
+
+    return ray.RayWorkers(
+        job.experiment,
+        job.images,
+        sweep=job.name,
+        token=committer.lease.token,
+        placement=placement,
+        namespace=ray.namespace(job.name, job.store.sweep(job.name).created_at),
+        checkpoints=checkpoints_of(job),
+    )
+
+
+def checkpoints_of(job: Job) -> CheckpointFiles | None:
+    """Where the job's trials save their progress, once there is such a sweep."""
+    created_at = job.store.sweep(job.name).created_at
+    return checkpoint_files(job.experiment.document(), job.name, created_at)
+
+
+def checkpoint_files(document: Mapping[str, Any], name: str, created_at: datetime) -> CheckpointFiles | None:
+    """The checkpoints of the sweep `name`, made at `created_at`; None where its experiment saves none."""
+    section = document["checkpoint"]
+    if not section["every_epochs"]:
+        return None
+    return CheckpointFiles(checkpoints.directory_of(section["directory"], name, created_at))

@@ -1,7 +1,9 @@
 """Warm workers on Ray: each an actor that imports torch once and trains trial after trial.
 
 `connection` joins or starts a cluster, `actor` is what runs in a worker process, `pool` keeps the workers'
-contract with many of them, `placement` counts how many fit. Nothing else in Sweeper imports ray.
+contract with many of them, `worker` being one of them as the driver sees it, `deaths` says why one was lost,
+`patience` whether it was silent or nobody listened, `predecessors` ends those of earlier coordinators,
+`placement` counts how many fit, `privacy` keeps passwords from Ray. Nothing else in Sweeper imports ray.
 """
 
 import os
@@ -13,5 +15,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 from sweeper.workers.ray.connection import cluster
 from sweeper.workers.ray.placement import Placement, capacity, gpu_share, place
 from sweeper.workers.ray.pool import RayWorkers
+from sweeper.workers.ray.predecessors import namespace
 
-__all__ = ["Placement", "RayWorkers", "capacity", "cluster", "gpu_share", "place"]
+__all__ = ["Placement", "RayWorkers", "capacity", "cluster", "gpu_share", "namespace", "place"]

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from ray.exceptions import RayError
 
 from sweeper.errors import ClusterError
 from sweeper.workers.blame import first_line
+from sweeper.workers.ray.privacy import hide_passwords
 
 NAMESPACE = "sweeper"
 CONNECT_S = 5.0
@@ -51,11 +53,13 @@ def cluster(
             "include_dashboard": dashboard,
             "object_store_memory": image_bytes + OBJECT_STORE_SPARE,
         }
+    hide_passwords()
     with _environment(environment), _silenced_stdout():
         try:
-            context = ray.init(
-                namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
-            )
+            with _own_handler_of_sigterm():
+                context = ray.init(
+                    namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
+                )
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             what = f"the Ray cluster at {address} can't be joined" if address else "Ray can't be started"
             raise ClusterError(f"{what}: {first_line(error).split(' To fix this')[0]}") from error
@@ -63,6 +67,22 @@ def cluster(
             yield _way_in(context.dashboard_url) if dashboard else None
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_handler_of_sigterm() -> Iterator[None]:
+    """Keeps the program's handler of SIGTERM, if it has set one: `ray.init` puts its own in its place."""
+    own = signal.getsignal(signal.SIGTERM)
+    utils = ray._private.utils
+    theirs = getattr(utils, "set_sigterm_handler", None)
+    if theirs is None or not callable(own):
+        yield
+        return
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
 
 
 def _require_listener(address: str) -> None:
