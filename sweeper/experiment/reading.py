@@ -150,17 +150,21 @@ def _with_settings(document: Mapping[str, Any], settings: Iterable[str], problem
 
 def _require_shallow(document: Mapping[str, Any], source: str) -> None:
     """Raises ExperimentError where tables or lists are nested too deep for what reads them afterwards."""
-    level: list[Any] = [document]
+    problem = f"tables and lists are nested more than {DEEPEST} deep; no key of an experiment is"
+    if too_deep := [f"{key}: {problem}" for key, value in document.items() if _is_too_deep(value)]:
+        raise ExperimentError(source, too_deep)
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
     for _ in range(DEEPEST):
         level = [
             inner
             for outer in level
+            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
         ]
-    if level:
-        problem = f"its tables and lists are nested more than {DEEPEST} deep; no key of an experiment is"
-        raise ExperimentError(source, [problem])
+    return bool(level)
 
 
 def _toml_value(text: str) -> Any:
