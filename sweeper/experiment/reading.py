@@ -150,7 +150,7 @@ def _with_settings(document: Mapping[str, Any], settings: Iterable[str], problem
 
 def _require_shallow(document: Mapping[str, Any], source: str) -> None:
     """Raises ExperimentError where tables or lists are nested too deep for what reads them afterwards."""
-    problem = f"tables and lists are nested more than {DEEPEST} deep; no key of an experiment is"
+    problem = f"tables and lists may be nested at most {DEEPEST} deep"
     if too_deep := [f"{key}: {problem}" for key, value in document.items() if _is_too_deep(value)]:
         raise ExperimentError(source, too_deep)
 

@@ -16,7 +16,7 @@ from sweeper.errors import ExperimentError
 from sweeper.experiment import Experiment
 
 SAYS_WHAT_IS_LEGAL = re.compile(
-    "legal|must|at most|at least|missing|not valid TOML|not UTF-8|not yet|no such file|can't|each|needs|takes"
+    "legal|must|at most|at least|missing|not valid TOML|not UTF-8|not yet|no such file|can't|each|needs|takes|is written"
 )
 
 
@@ -97,13 +97,13 @@ def test_a_setting_of_any_text_is_refused_or_taken(
         (b"[" * 10_000_000, "has 10,000,000 bytes; an experiment has at most 100,000"),
         (b"a = 1\nb = " + b"[" * 9_000, "not valid TOML"),
         (b"a." * 8_000 + b"a = 1", "line 1 has 16,005 characters; at most 10,000"),
-        (b"a." * 4_000 + b"a = 1", "nested more than 20 deep"),
-        (b"a = " + b"[" * 30 + b"]" * 30, "nested more than 20 deep"),
+        (b"a." * 4_000 + b"a = 1", "nested at most 20 deep"),
+        (b"a = " + b"[" * 30 + b"]" * 30, "nested at most 20 deep"),
         (b"", "experiment.name: missing"),
         (b"[experiment]\nname = 'a\0b'", "not valid TOML"),
         ("[experiment]\nname = 'x'".encode("utf-16"), "not UTF-8 text (byte 0)"),
         (b"[experiment]\nname = 'x'\nseed = " + b"9" * 5_000, "not valid TOML"),
-        (b"[budget]\ntrials_per_optimizer = 1000000001", "from 1 to 1,000,000,000"),
+        (b"[experiment]\nname = 'x'\n[final]\nseeds = 1000000001", "from 1 to 1,000,000,000"),
     ],
     ids=lambda value: repr(value)[:20] if isinstance(value, bytes) else None,
 )
@@ -144,5 +144,5 @@ def test_as_many_trials_and_seeds_as_are_legal_are_counted_at_once(tmp_path: Pat
     path.write_text(QUICKSTART)
     most = 10**9
     sizes = [f"budget.trials_per_optimizer={most}", f"final.seeds={most}", f"search.repeats={most - 1}"]
-    experiment = experiments.read(path, [*sizes, "optimizers={sgd={}}"])
-    assert experiment.n_finals == most  # searches of one trial each, and every seed goes to another pick
+    experiment = experiments.read(path, sizes)
+    assert experiment.n_finals == 6 * most  # searches of one trial each, of six optimizers, and a pick a seed
