@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The current directory of the commands, with `quick.toml` and `sweeper.db` in it; nothing is above it."""
+    """The commands' current directory, with `quick.toml` and `sweeper.db` in it; nothing else is above it."""
     directory = tmp_path_factory.mktemp("a") / "b" / "c" / "d"
     directory.mkdir(parents=True)
     (directory / "quick.toml").write_text(

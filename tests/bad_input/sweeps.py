@@ -34,6 +34,9 @@ EXPERIMENT = experiments.loads(
 )
 
 
+SHARED = {"schedule": "constant", "sampling": "shuffle"}
+
+
 def write_sweep(
     store: Store,
     name: str,
@@ -50,7 +53,7 @@ def write_sweep(
     )
     for number in (0, 1):
         key = TrialKey("sgd", Phase.SEARCH, number)
-        values = {"lr": 0.1, "batch_size": 64, "weight_decay": 0.0, **(params or {})}
+        values = {"lr": 0.1, "batch_size": 64, "weight_decay": 0.0, **SHARED, **(params or {})}
         origin = Origin.PROPOSED if number else Origin.DEFAULT
         failed = said is not None and number == 1
         state = TrialState.FAILED if failed else TrialState.COMPLETE

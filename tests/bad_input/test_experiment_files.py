@@ -16,23 +16,24 @@ from sweeper.errors import ExperimentError
 from sweeper.experiment import Experiment
 
 SAYS_WHAT_IS_LEGAL = re.compile(
-    "legal|must|at most|at least|missing|not valid TOML|not UTF-8|not yet|no such file|can't|each|needs|takes|is written"
+    "legal|must|at most|at least|missing|not valid TOML|not UTF-8|not yet|no such file|can't|each|needs|takes"
+    "|is written"
 )
 
 
 def mistakes(path: Path, settings: Sequence[str] = ()) -> tuple[str, ...]:
     """The lines that refuse the file, each fit for a terminal; none where it is an experiment."""
+    refused = None
     try:
-        experiment = experiments.read(path, settings)
+        assert_usable(experiments.read(path, settings))
     except ExperimentError as error:
-        assert error.problems
-        assert str(error).isprintable() == (len(error.problems) == 1)
-        for line in str(error).split("\n"):
-            assert line.isprintable()
-            assert len(line) < 2_100
-        return error.problems
-    assert_usable(experiment)
-    return ()
+        refused = error
+    if refused is None:
+        return ()
+    lines = str(refused).split("\n")
+    assert len(lines) == len(refused.problems) > 0
+    assert all(line.isprintable() and len(line) < 2_100 for line in lines)
+    return refused.problems
 
 
 def assert_usable(experiment: Experiment) -> None:
@@ -44,7 +45,9 @@ def assert_usable(experiment: Experiment) -> None:
 
 
 @given(broken_files())
-def test_a_broken_file_is_refused_line_by_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_a_broken_file_is_refused_line_by_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "broken.toml"
     path.write_bytes(content)
     for line in mistakes(path):
