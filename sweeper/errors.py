@@ -15,17 +15,23 @@
     └── InterruptedSweepError  130   Ctrl-C or SIGTERM; the sweep can be resumed
 
 The number is the command line's exit status. A message is one line that says what is wrong, where, with
-which value, and what would be legal; only `ExperimentError` has several.
+which value, and what would be legal; only `ExperimentError` has several. Whatever it quotes, it is printable,
+and cut where it is long.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+from sweeper.printable import one_line
 
 
 class SweeperError(Exception):
     """Anything that Sweeper reports to its user without a traceback."""
 
     exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(SweeperError):
@@ -42,8 +48,8 @@ class ExperimentError(UsageError):
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         self.source = source
-        self.problems = tuple(problem.replace("\n", "\\n") for problem in problems)  # one line each
-        super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+        self.problems = tuple(one_line(problem) for problem in problems)
+        Exception.__init__(self, "\n".join(f"{one_line(source)}: {problem}" for problem in self.problems))
 
 
 class DataError(UsageError):

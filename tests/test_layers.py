@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 
 LAYERS = {
+    "printable": -1,  # every error's message goes through it
     "errors": 0,
     "crashpoints": 0,
     "records": 1,

@@ -13,6 +13,7 @@ from sweeper.analysis.sentences import OBJECTIVES, counted
 from sweeper.analysis.verdict import leader
 from sweeper.errors import NotFoundError, UsageError
 from sweeper.experiment import ArmSpace, Experiment
+from sweeper.printable import printable
 from sweeper.records import Phase, Trial, TrialState
 
 
@@ -160,7 +161,7 @@ def _trial(planned: Iterable[Trial], optimizer: str, number: int) -> Trial:
 
 
 def _commented(comments: Iterable[str], lines: Iterable[str]) -> str:
-    return "\n".join([*(f"# {comment}" for comment in comments), *lines]) + "\n"
+    return "\n".join([*(f"# {printable(comment)}" for comment in comments), *lines]) + "\n"
 
 
 def _spread(mean: float, sd: float) -> str:

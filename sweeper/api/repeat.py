@@ -57,8 +57,8 @@ def repeat(
     sweep = load(name, store)
     experiment = sweep.experiment
     stored = _find(sweep.store.trials(name), name, TrialKey(optimizer, _phase(final), number), experiment)
-    if save is not None and not save.parent.is_dir():
-        raise UsageError(f"--save {save}: {save.parent} is no directory")
+    if save is not None:
+        _require_writable(save)
     images = data.load(experiment, data.directory(data_dir))
     for line in facts.check_unchanged(sweep.info.facts, facts.describe(images), force=force):
         (display or Silent()).note(line)
@@ -82,6 +82,17 @@ def repeat(
     ]
     is_same, largest = analysis.compare_epochs(mine, records)
     return Repetition(stored, tuple(records), outcome, test, is_same, largest)
+
+
+def _require_writable(save: Path) -> None:
+    """Raises UsageError where no file can be written to `save`, before anything is trained."""
+    try:
+        if not save.parent.is_dir():
+            raise UsageError(f"--save {save}: {save.parent} is no directory")
+        if save.is_dir():
+            raise UsageError(f"--save {save}: is a directory; must be a file")
+    except OSError as error:
+        raise UsageError(f"--save {save}: can't be written: {error.strerror}") from None
 
 
 def _train(

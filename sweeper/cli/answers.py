@@ -6,6 +6,7 @@ import typer
 
 from sweeper.cli.app import StoreOption, app, reported
 from sweeper.errors import UsageError
+from sweeper.printable import one_line
 
 FORMATS = ("toml", "python", "json")
 
@@ -37,7 +38,7 @@ def best(
         raise UsageError(f"--format {format_}: must be one of {', '.join(FORMATS)}")
     found = api.load(name, store).best(optimizer)
     if not found.is_complete:
-        typer.echo(f"sweeper: so far: sweep {name} is not complete", err=True)
+        typer.echo(f"sweeper: so far: sweep {one_line(name)} is not complete", err=True)
     if format_ == "json":
         typer.echo(json.dumps(found.record(), indent=2, allow_nan=False))
     else:

@@ -9,12 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from sweeper.cli.usage import Commands
 from sweeper.errors import SweeperError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
     name="sweeper",
+    cls=Commands,
     help="Which optimizer, tuned how, trains this small image model best, and how sure are we?",
     epilog="Begin with: sweeper run experiments/quickstart.toml",
     no_args_is_help=True,
@@ -68,7 +70,7 @@ def reported(command: Command) -> Command:
         try:
             command(*args, **kwargs)
         except SweeperError as error:
-            for line in str(error).splitlines():
+            for line in str(error).split("\n"):
                 typer.echo(f"sweeper: {line}", err=True)
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
@@ -85,8 +87,8 @@ def worker_count(text: str | None) -> Any:
     """What `--workers` says. Raises UsageError where it is no number of workers."""
     if text is None or text in ("auto", "inline"):
         return text
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--workers {text}: must be a whole number from 1 on, auto or inline")
+    if not (text.isdecimal() and len(text) < 10 and int(text)):  # the experiment file's own bound
+        raise UsageError(f"--workers {text}: must be a whole number from 1 to 999,999,999, auto or inline")
     return int(text)
 
 

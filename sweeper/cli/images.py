@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from sweeper.errors import DataError, UsageError
+from sweeper.printable import printable
 from sweeper.training import cifar, data
 
 
@@ -20,10 +21,11 @@ def print_info(named: Path | None) -> None:
         raise DataError(f"{'; '.join(absent.values())} in {directory}")
     for name, path in found.items():
         if path is None:
-            typer.echo(f"{absent[name]} in {directory}")
+            typer.echo(printable(f"{absent[name]} in {directory}"))
         else:
             train, test = cifar.read(cifar.ARCHIVES[name], path)
-            typer.echo(f"{name}: {len(train):,} training and {len(test):,} test images in {path}, whole")
+            whole = f"{len(train):,} training and {len(test):,} test images in {path}, whole"
+            typer.echo(printable(f"{name}: {whole}"))
 
 
 def fetch(name: str, named: Path | None) -> None:
@@ -33,4 +35,4 @@ def fetch(name: str, named: Path | None) -> None:
         raise UsageError(f"data set {name!r}: must be one of {', '.join(cifar.ARCHIVES)}")
     directory = data.directory(named) or cifar.cache_directory()
     found = cifar.find(archive, directory)
-    typer.echo(f"{found} is there already" if found else cifar.fetch(archive, directory))
+    typer.echo(printable(f"{found} is there already" if found else str(cifar.fetch(archive, directory))))

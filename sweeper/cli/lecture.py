@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.app import JsonOption, app, reported
+from sweeper.printable import printable
 
 
 @app.command(epilog="Example: sweeper optimizers --json")
@@ -59,4 +60,4 @@ def landscape(
         landscape.write(out)
     except OSError as error:
         raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None
-    typer.echo(f"{out}: open it in a browser")
+    typer.echo(f"{printable(str(out))}: open it in a browser")

@@ -1,5 +1,6 @@
 """What commands print on stdout: tables for people, JSON for programs."""
 
+import csv
 import json
 import math
 from datetime import datetime
@@ -15,6 +16,7 @@ from sweeper.analysis.progress import progress
 from sweeper.api import Sweep
 from sweeper.cli import notes, tables
 from sweeper.errors import NotFoundError, UsageError
+from sweeper.printable import one_line, printable
 from sweeper.records import Phase, SweepInfo, TrialKey
 from sweeper.store import Store
 
@@ -23,11 +25,13 @@ PIPE_WIDTH = 140
 
 
 def _print(*parts: RenderableType) -> None:
-    console = Console()
+    """Print tables and lines as they are: nothing in a name or an error is markup, an emoji or a colour."""
+    console = Console(emoji=False)
     if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
+        console = Console(emoji=False, width=PIPE_WIDTH)
     for part in parts:
-        console.print(part, markup=False, highlight=False)
+        shown = printable(part) if isinstance(part, str) else part
+        console.print(shown, markup=False, highlight=False)
 
 
 def _print_json(value: Any) -> None:
@@ -120,7 +124,7 @@ def print_sweeps(store: Store, *, as_json: bool) -> None:
     elif infos:
         _print(tables.sweeps(infos))
     else:
-        typer.echo(f"no sweeps in {store.url}; `sweeper run FILE` makes one", err=True)
+        typer.echo(f"no sweeps in {one_line(store.url)}; `sweeper run FILE` makes one", err=True)
 
 
 def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_json: bool) -> None:
@@ -142,7 +146,7 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
         f"{key}: {row['state']} ({row['origin']}), seed {row['seed']}",
         tables.setting(row, params),
         *_test_score(row),
-        *([f"error: {row['error']}"] if isinstance(row["error"], str) else []),
+        *([f"error: {one_line(row['error'])}"] if isinstance(row["error"], str) else []),
         "",
         tables.records(
             "Epochs",
@@ -175,9 +179,15 @@ def export_csv(sweep: Sweep, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name, frame in (("trials", sweep.trials), ("epochs", sweep.epochs)):
             path = out / f"{name}.csv"
-            times = frame.select_dtypes("datetimetz").columns
-            iso = {name: frame[name].map(_iso, na_action="ignore") for name in times}
-            frame.assign(**iso).to_csv(path, index=False)
-            typer.echo(str(path))
+            path.write_text(_csv(frame), encoding="utf-8", newline="")
+            typer.echo(printable(str(path)))
     except OSError as error:
         raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    times = frame.select_dtypes("datetimetz").columns
+    plain = frame.assign(**{name: frame[name].map(_iso, na_action="ignore") for name in times})
+    text = plain.to_csv(index=False)
+    # An unquoted carriage return, which ends a row where the file is read, is left as it is by pandas.
+    return plain.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC) if "\r" in text else text

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from sweeper import scoring
 from sweeper.api import Display
 from sweeper.experiment import Experiment
+from sweeper.printable import one_line
 from sweeper.records import (
     EpochRecord,
     FinalScore,
@@ -135,7 +136,7 @@ class _Lines:
             self.note(line)
 
     def note(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         self._tally.advanced(trial, record)
@@ -192,7 +193,7 @@ class _Bars:
         self._redraw_total()
 
     def note(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
     def advanced(self, trial: Trial, record: EpochRecord) -> None:
         self._tally.advanced(trial, record)
@@ -240,15 +241,15 @@ def _opening(sweep: str, experiment: Experiment, tally: Tally, notes: Sequence[s
 @contextlib.contextmanager
 def display() -> Iterator[Display]:
     """Bars on a terminal, plain lines elsewhere."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _Lines(console)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[best]}"),
+        TextColumn("{task.fields[best]}", markup=False),
     )
     with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
         yield _Bars(console, progress)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweeper.cli.app import DataOption, StoreOption, app, reported
+from sweeper.printable import printable
 
 if TYPE_CHECKING:
     from sweeper.api.repeat import Repetition
@@ -50,7 +51,7 @@ def repeat(
         )
     typer.echo(_verdict(repetition))
     if save is not None:
-        typer.echo(f"{save}: sweeper.training.saving.load reads it")
+        typer.echo(f"{printable(str(save))}: sweeper.training.saving.load reads it")
 
 
 def _epoch(record: "EpochRecord") -> str:

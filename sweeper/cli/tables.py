@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -11,6 +12,7 @@ from sweeper import analysis, scoring
 from sweeper.analysis.sentences import OBJECTIVES
 from sweeper.cli.progress import duration
 from sweeper.experiment import Experiment
+from sweeper.printable import one_line
 from sweeper.records import SweepInfo
 from sweeper.space import Fixed
 
@@ -43,9 +45,17 @@ def setting(row: pd.Series, names: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
+class _Plain(Table):
+    """A table whose cells are shown as they are, each on one line."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """A row of texts."""
+        super().add_row(*(one_line(str(cell)) for cell in cells), **options)
+
+
 def _table(title: str, *columns: tuple[str, str]) -> Table:
     """A table with columns of (heading, `left` or `right`)."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _Plain(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, justify in columns:
         table.add_column(heading, justify="right" if justify == "right" else "left")
     return table

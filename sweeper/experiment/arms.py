@@ -112,6 +112,7 @@ def _read_class(
         problems.append(f"{where}: must be called by a letter and then letters, digits, - and _")
     if not (isinstance(torch_class, str) and _CLASS.fullmatch(torch_class)):
         problems.append(f'{where}.class = {shown(torch_class)}: must be a name such as "torch.optim.RAdam"')
+        torch_class = "torch.optim.X"  # the table's other mistakes still show
     own_table = {key: raw for key, raw in table.items() if key != "class"}
     if "lr" not in own_table:
         problems.append(
@@ -124,7 +125,7 @@ def _read_class(
         if key not in legal
     ]
     own = _read_dimensions(where, {key: own_table[key] for key in legal}, legal, problems)
-    return ArmSpace(name, own, _left(shared, own, space.SHARED), torch_class=str(torch_class))
+    return ArmSpace(name, own, _left(shared, own, space.SHARED), torch_class=torch_class)
 
 
 def _read_dimensions(

@@ -127,10 +127,12 @@ class Experiment:
             return 0
         is_joint = self.search.mode == "joint"  # there one arm may get every trial but the others' untuned
         most = self.n_trials - len(self.arms) + 1 if is_joint else self.budget.trials_per_optimizer
-        proposed = range(1, most)
-        of_search = [sum(number % repeats == place for number in proposed) for place in range(repeats)]
-        picks = sum(min(final.top_k, of_search[seed % repeats]) for seed in range(final.seeds))
-        return picks + final.untuned * final.seeds
+        # Search p has the numbers p, p + repeats, ...: a share of them, and one more for 1 <= p <= n_longer.
+        share, n_longer = divmod(most - 1, repeats)
+        fewest, picks = min(final.top_k, share), min(final.top_k, share + 1)
+        turns, rest = divmod(final.seeds, repeats)
+        n_seeds_of_longer = turns * n_longer + max(min(n_longer, rest - 1), 0)
+        return final.seeds * (fewest + final.untuned) + n_seeds_of_longer * (picks - fewest)
 
     @property
     def n_finals(self) -> int:

@@ -4,6 +4,7 @@ Precedence, highest first: `--set key=value`, the file, the default.
 """
 
 import copy
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,15 @@ from sweeper.experiment.wording import shown, suggestion
 
 Document = dict[str, Any]
 
+LARGEST_FILE = 100_000
+"""Bytes of an experiment file, at most; those that ship have 1,000."""
+
+LONGEST_LINE = 10_000
+"""Characters of a line, and of a `--set`: tomllib's time grows with the square of a key's parts."""
+
+DEEPEST = 20
+"""So deep tables and lists may be nested; the deepest legal key, `low` of a range, lies 4 deep."""
+
 
 def read(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
     """The experiment in the file at `path`, with `settings` ("key=value", value in TOML) on top.
@@ -30,20 +40,37 @@ def read(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
     """
     source = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
+        content = _content(Path(path))
+        text = content.decode("utf-8-sig")  # editors on Windows put a mark first
     except FileNotFoundError:
         raise ExperimentError(source, ["no such file"]) from None
-    except IsADirectoryError:
-        raise ExperimentError(source, ["is a directory; an experiment is one TOML file"]) from None
     except UnicodeDecodeError as error:
         raise ExperimentError(source, [f"is not UTF-8 text (byte {error.start})"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ExperimentError(source, [f"can't be read: {error}"]) from None
+    except OSError as error:
+        raise ExperimentError(source, [f"can't be read: {error.strerror}"]) from None
+    except ValueError as error:
+        raise ExperimentError(source, [str(error)]) from None
     return loads(text, settings, source=source)
+
+
+def _content(path: Path) -> bytes:
+    """What the file holds. Raises ValueError where it can be no experiment, before it is read."""
+    status = path.stat()  # ValueError: a NUL in the path
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("is a directory; an experiment is one TOML file")
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device, which may never end
+        raise ValueError("is not a regular file; an experiment is one TOML file")
+    if status.st_size > LARGEST_FILE:
+        raise ValueError(f"has {status.st_size:,} bytes; an experiment has at most {LARGEST_FILE:,}")
+    return path.read_bytes()
 
 
 def loads(text: str, settings: Sequence[str] = (), *, source: str = "experiment") -> Experiment:
     """The experiment written as the TOML document `text`; `source` names it in error messages."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            problem = f"line {number} has {len(line):,} characters; at most {LONGEST_LINE:,} are legal"
+            raise ExperimentError(source, [problem])
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number or nesting beyond all bounds
@@ -65,7 +92,9 @@ def from_document(
     it and no others, whatever the default spaces are by now.
     """
     problems: list[str] = []
+    _require_shallow(document, source)
     merged = _with_settings(document, settings, problems)
+    _require_shallow(merged, source)
     problems += _unknown_tables(merged)
     sections = {key: _read_section(key, model, merged, problems) for key, model in SECTIONS.items()}
     problems += _not_yet(merged, problems)
@@ -101,6 +130,10 @@ def _with_settings(document: Mapping[str, Any], settings: Iterable[str], problem
     for setting in settings:
         key, equals, value = setting.partition("=")
         parts = [part.strip() for part in key.split(".")]
+        if len(setting) > LONGEST_LINE:
+            size = f"has {len(setting):,} characters; at most {LONGEST_LINE:,} are legal"
+            problems.append(f"--set {shown(setting)}: {size}")
+            continue
         if not equals or len(parts) < 2 or not all(parts):
             problems.append(f"--set {setting!r}: must be written table.key=value")
             continue
@@ -113,6 +146,25 @@ def _with_settings(document: Mapping[str, Any], settings: Iterable[str], problem
         else:
             table[parts[-1]] = _toml_value(value.strip())
     return merged
+
+
+def _require_shallow(document: Mapping[str, Any], source: str) -> None:
+    """Raises ExperimentError where tables or lists are nested too deep for what reads them afterwards."""
+    problem = f"tables and lists may be nested at most {DEEPEST} deep"
+    if too_deep := [f"{key}: {problem}" for key, value in document.items() if _is_too_deep(value)]:
+        raise ExperimentError(source, too_deep)
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def _toml_value(text: str) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sweeper.store.text import AnyName, AnyText
+
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """A moment in UTC. SQLite keeps no offset, so it is taken off on the way in and put on on the way out."""
@@ -44,14 +46,14 @@ sweeps = sa.Table(
     "sweeps",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.String(100), nullable=False, unique=True),
+    sa.Column("name", AnyName(100), nullable=False, unique=True),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("experiment", sa.JSON, nullable=False, comment="the file with every default resolved"),
-    sa.Column("experiment_text", sa.Text, nullable=False, comment="the file as it was written"),
+    sa.Column("experiment_text", AnyText, nullable=False, comment="the file as it was written"),
     sa.Column("facts", sa.JSON, nullable=False, comment="versions, hardware and data that results depend on"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Column("owner_host", sa.Text),
+    sa.Column("owner_host", AnyText),
     sa.Column("owner_pid", sa.Integer),
     sa.Column("owner_started", sa.Double, comment="Unix time at which the owner's process started"),
     sa.Column("owner_since", UtcDateTime, comment="when the owner took the lease"),
@@ -65,7 +67,7 @@ trials = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("optimizer", sa.String(100), nullable=False),
+    sa.Column("optimizer", AnyName(100), nullable=False),
     sa.Column("phase", sa.String(20), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("origin", sa.String(20), nullable=False),
@@ -90,7 +92,7 @@ trials = sa.Table(
     sa.Column("queued_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime, comment="of the latest attempt"),
     sa.Column("finished_at", UtcDateTime),
-    sa.Column("error", sa.Text),
+    sa.Column("error", AnyText),
     sa.Column("checkpoint_attempt", sa.Integer, comment="which attempt saved the checkpoint that counts"),
     sa.Column("checkpoint_epoch", sa.Integer, comment="after which epoch; NULL: there is none"),
     sa.UniqueConstraint("sweep_id", "optimizer", "phase", "number"),
@@ -101,13 +103,13 @@ attempts = sa.Table(
     metadata,
     sa.Column("trial_id", sa.Integer, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("worker", sa.Text, nullable=False),
-    sa.Column("node", sa.Text, nullable=False),
-    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("worker", AnyText, nullable=False),
+    sa.Column("node", AnyText, nullable=False),
+    sa.Column("device", AnyText, nullable=False),
     sa.Column("first_epoch", sa.Integer, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
-    sa.Column("why", sa.Text, comment="complete, diverged, interrupted, or what was lost"),
+    sa.Column("why", AnyText, comment="complete, diverged, interrupted, or what was lost"),
     sa.Column("strike", sa.Boolean, nullable=False, comment="whether it ended by the trial's possible fault"),
 )
 

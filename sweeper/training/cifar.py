@@ -5,6 +5,7 @@ two (CIFAR-100: the coarse label, 0-19, then the fine one, 0-99), then 3,072 pix
 """
 
 import os
+import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -134,6 +135,11 @@ def _unpacked_files(archive: Archive, directory: Path) -> Iterator[tuple[str, Ro
         path = directory / name
         try:
             if path.exists():
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    _refuse_larger(archive, path, status.st_size)
+                elif not stat.S_ISDIR(status.st_mode):  # of which reading itself complains
+                    raise DataError(f"{path}: is not a regular file")
                 yield name, np.fromfile(path, dtype=np.uint8)
         except OSError as error:
             raise DataError(f"{path}: can't be read: {error.strerror}") from None
@@ -144,21 +150,34 @@ def _packed_files(archive: Archive, path: Path) -> Iterator[tuple[str, Rows]]:
         with tarfile.open(path, "r:gz") as tar:
             for member in tar:
                 name = Path(member.name).name
-                content = tar.extractfile(member) if name in archive.files else None
-                if content is not None:
-                    yield name, np.frombuffer(content.read(), dtype=np.uint8)
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+                if name not in archive.files or not member.isreg():
+                    continue
+                _refuse_larger(archive, path / name, member.size)
+                content = tar.extractfile(member)
+                assert content is not None, "only what is no regular file has no content"
+                yield name, np.frombuffer(content.read(), dtype=np.uint8)
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a complete .tar.gz archive: {error}") from None
+
+
+def _wrong_size(archive: Archive, path: Path, n_bytes: int) -> DataError:
+    n_rows = archive.files[path.name]
+    return DataError(
+        f"{path}: has {n_bytes:,} bytes; must have {n_rows * archive.row_bytes:,}: "
+        f"{n_rows:,} rows of {archive.row_bytes:,}"
+    )
+
+
+def _refuse_larger(archive: Archive, path: Path, n_bytes: int) -> None:
+    """Raises DataError where the file is too large for its rows, before it fills the memory."""
+    if n_bytes > archive.files[path.name] * archive.row_bytes:
+        raise _wrong_size(archive, path, n_bytes)
 
 
 def _checked(archive: Archive, path: Path, content: Rows, n_rows: int) -> Rows:
     """The rows of one file, each with its class as its only label."""
-    n_bytes = n_rows * archive.row_bytes
-    if content.size != n_bytes:
-        raise DataError(
-            f"{path}: has {content.size:,} bytes; must have {n_bytes:,}: "
-            f"{n_rows:,} rows of {archive.row_bytes:,}"
-        )
+    if content.size != n_rows * archive.row_bytes:
+        raise _wrong_size(archive, path, content.size)
     rows = content.reshape(n_rows, archive.row_bytes)
     for byte, n_labels in enumerate(archive.labels):
         wrong = np.flatnonzero(rows[:, byte] >= n_labels)

@@ -88,11 +88,13 @@ def _own_handler_of_sigterm() -> Iterator[None]:
 def _require_listener(address: str) -> None:
     """Raises ClusterError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not port.isdecimal():
         return  # `auto`, or a form that Ray judges itself
+    if not host:  # Ray would write its own traceback
+        raise ClusterError(f"the Ray cluster at {address} can't be joined: must be HOST:PORT, or auto")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:  # ValueError: no name of a host, or no number
         raise ClusterError(f"the Ray cluster at {address} can't be joined: {first_line(error)}") from None
 
 
