@@ -12,6 +12,7 @@ from sweeper.agenda import Agenda
 from sweeper.api import facts
 from sweeper.api.display import Display
 from sweeper.api.signals import Signals, received
+from sweeper.api.tidying import Tidier
 from sweeper.checkpoints import CheckpointFiles
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
@@ -95,9 +96,13 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
         if job.is_extended:
             writer.put(ExperimentExtended(job.experiment.document()))
         known = job.store.trials(job.name)
-        coordinator = _coordinator(job, workers, writer, display, known)
+        tidier = Tidier(checkpoints_of(job))
+        coordinator = _coordinator(job, workers, writer, display, known, tidier)
         display.begins(job.name, job.experiment, known, notes)
-        return coordinator.run(signals.stop)
+        state = coordinator.run(signals.stop)
+        if state is SweepState.COMPLETE:
+            tidier.forget_all()
+        return state
 
 
 def _require_going_on(job: Job, signals: Signals) -> None:
@@ -154,6 +159,7 @@ def _coordinator(
     writer: WriterThread,
     display: Display,
     known: Sequence[StoredTrial],
+    tidier: Tidier,
 ) -> Coordinator:
     from sweeper.search import Search
 
@@ -169,6 +175,8 @@ def _coordinator(
         clock=SystemClock(),
         watcher=display,
         known=known,
+        records=job.store.records(job.name),
+        forget=tidier.forget,
         spent_s=job.store.spent_s(job.name) if experiment.budget.max_seconds else 0,
     )
 

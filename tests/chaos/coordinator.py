@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from sweeper import crashpoints
+from sweeper import crashpoints, pacing
 from sweeper.crashpoints import Point
 
 
@@ -31,6 +31,7 @@ def live(command: Sequence[str], point: str | None = None, nth: int = 1, number:
     """Run `sweeper COMMAND...` in this process; gives its exit status."""
     from sweeper.cli import app
 
+    pacing.STRETCH_S = 1e-4  # every epoch is reported, as if it took long: more to be interrupted in
     if point is not None:
         end_at(point, nth, number)
     return int(app(list(command), standalone_mode=False) or 0)
