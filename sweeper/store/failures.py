@@ -34,7 +34,8 @@ NO_STATE_LASTING = re.compile(
     r"FATAL: |no password supplied|certificate|does not support SSL|^(connection is bad: )?invalid "
 )
 NO_STATE_AWAY = re.compile(
-    r"starting up|shutting down|recovery mode|not (yet )?accepting|too many|connection slots|terminating connection"
+    r"starting up|shutting down|recovery mode|not (yet )?accepting|terminating connection"
+    r"|too many|connection slots"
 )
 """psycopg gives no SQLSTATE where a connection is refused; only its words tell a wrong password from a
 server that is down."""

@@ -96,11 +96,14 @@ def test_a_reader_that_keeps_its_transaction_open_does_not_stop_the_writer(
     store: Store, make_trial: MakeTrial, make_record: MakeRecord
 ) -> None:
     committer = store.create_sweep("s", {}, "", {}, 2)
+    if store.url.startswith("sqlite"):  # what is committed can't be moved out of its log while one reads
+        with committer._database.engine.connect() as connection:
+            connection.execute(sa.text("PRAGMA wal_autocheckpoint = 1"))
     with store.engine.connect() as reader:
         reader.scalar(sa.text("SELECT count(*) FROM trials"))
-        for number in range(300):  # more pages than SQLite gathers before it moves them out of its log
+        for number in range(20):
             committer.commit(life(make_trial("sgd", number), make_record(1)))
-    assert store.sweep("s").trials["complete"] == 300
+    assert store.sweep("s").trials["complete"] == 20
 
 
 def test_readers_neither_stop_the_writer_nor_see_half_a_transaction(
@@ -127,7 +130,7 @@ def test_readers_neither_stop_the_writer_nor_see_half_a_transaction(
     for reader in readers:
         reader.start()
     slowest = 0.0
-    for number in range(60):
+    for number in range(40):
         began = time.monotonic()
         committer.commit(life(make_trial("sgd", number), make_record(1)))
         slowest = max(slowest, time.monotonic() - began)
