@@ -33,7 +33,10 @@ class PostgresServer:
         self._server.ensure_pgdata_inited()
         with (self.data / "postgresql.conf").open("a") as configuration:
             configuration.write("\n".join(("", *SETTINGS, "")))
+        access = self.data / "pg_hba.conf"
+        access.write_text("local all guarded scram-sha-256\n" + access.read_text())
         self.start()
+        self.sql("CREATE ROLE guarded LOGIN PASSWORD 'right'")
         self.sql("CREATE DATABASE template_store")
         Store.open(self._url("template_store"), create=True).close()
         return self
@@ -76,10 +79,14 @@ class PostgresServer:
         """A new database that holds an empty store."""
         return self._new("TEMPLATE template_store")
 
+    def guarded_url(self, database_url: str, password: str) -> str:
+        """The same database as a user without any rights in it, whose password is `right`."""
+        return database_url.replace("postgres@", f"guarded:{password}@")
+
     def _new(self, template: str) -> str:
         name = f"store_{next(self._numbers)}"
         self.sql(f"CREATE DATABASE {name} {template}")
         return self._url(name)
 
-    def _url(self, database: str, user: str = "postgres") -> str:
-        return f"postgresql://{user}@/{database}?host={self.data}"
+    def _url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.data}"

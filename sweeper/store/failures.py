@@ -1,5 +1,6 @@
 """The databases' errors in Sweeper's own words: one line that names the store and never a password."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,23 +30,12 @@ POSTGRESQL_AWAY = (
 )
 """SQLSTATEs, or their beginnings, after which the same may succeed later."""
 
-NO_STATE_LASTING = (
-    "FATAL",
-    "no password supplied",
-    "certificate",
-    "invalid",
-    "does not support SSL",
-    "SSL error",
+NO_STATE_LASTING = re.compile(
+    r"FATAL: |no password supplied|certificate|does not support SSL|^(connection is bad: )?invalid "
 )
-NO_STATE_AWAY = (
-    "starting up",
-    "shutting down",
-    "recovery mode",
-    "not accepting connections",
-    "not yet accepting",
-    "too many",
-    "connection slots",
-    "terminating connection",
+NO_STATE_AWAY = re.compile(
+    r"starting up|shutting down|recovery mode|not (yet )?accepting|terminating connection"
+    r"|too many|connection slots"
 )
 """psycopg gives no SQLSTATE where a connection is refused; only its words tell a wrong password from a
 server that is down."""
@@ -77,7 +67,7 @@ def _is_away(error: exc.DBAPIError) -> bool:
     if not isinstance(error, exc.OperationalError):
         return False
     text = str(error.orig)
-    return any(word in text for word in NO_STATE_AWAY) or not any(word in text for word in NO_STATE_LASTING)
+    return bool(NO_STATE_AWAY.search(text)) or not NO_STATE_LASTING.search(text)
 
 
 def _reason(error: Any) -> str:

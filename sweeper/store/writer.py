@@ -28,6 +28,9 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 """How long to wait before a commit is tried again on a database that is away: doubling from first to last."""
 
+SILENCE_S = 5.0
+"""How long beyond three leases a commit may take that is in the way of closing."""
+
 
 class Writer(Protocol):
     """Takes a sweep's writes, and tells which are committed."""
@@ -126,14 +129,14 @@ class WriterThread:
     def close(self) -> None:
         """Commit what is queued, give up the lease and end the thread.
 
-        Raises StoreAwayError where the database is silent, not even refusing, for two leases.
+        Raises StoreAwayError where the database is silent, not even refusing.
         """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         while self._thread.is_alive():
             n_left = len(self._waiting)
-            self._thread.join(2 * self.committer.lease.duration_s)
+            self._thread.join(3 * self.committer.lease.duration_s + SILENCE_S)
             if self._thread.is_alive() and len(self._waiting) == n_left:
                 raise StoreAwayError(f"the store does not answer; {n_left} reports were not written")
         if self._error:
@@ -221,6 +224,8 @@ class _Outage:
     def pause_s(self) -> float:
         """How long to wait before the next try: doubling, and not in step with other sweeps' writers."""
         delay_s, self._delay_s = self._delay_s, min(2 * self._delay_s, LAST_RETRY_S)
+        if self._closing_since is not None:
+            delay_s = min(delay_s, self._lease_s)
         return delay_s * random.uniform(0.75, 1.0)
 
     def is_over(self) -> None:

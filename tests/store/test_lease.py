@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import psutil
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from sweeper.errors import FencedError, LeaseHeldError, NotFoundError, SweepExistsError
 from sweeper.records import SweepState, Trial
-from sweeper.store import Committer, Store, TrialPlanned
+from sweeper.store import Committer, Store, TrialPlanned, lease
 from sweeper.store.lease import Owner, this_process
 from sweeper.store.schema import sweeps, trials
 
@@ -50,7 +51,9 @@ def test_a_name_that_exists_is_refused_with_the_two_commands_that_help(store: St
 
 def test_a_held_lease_is_not_taken(store: Store) -> None:
     create(store)
-    with pytest.raises(LeaseHeldError, match=f"being run by process {os.getpid()}"):
+    with pytest.raises(
+        LeaseHeldError, match=rf"being run by process {os.getpid()} on .* since 20\d\d-.* UTC; its lease"
+    ):
         store.take_sweep("s", LEASE_S)
 
 
@@ -111,6 +114,47 @@ def test_a_replaced_coordinator_does_not_release_its_successors_lease(store: Sto
     with pytest.raises(FencedError):
         old.release()
     assert store.sweep("s").holder == str(this_process())
+
+
+def test_a_lease_that_its_holder_renewed_at_the_last_moment_is_not_taken(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.url.startswith("sqlite"):
+        pytest.skip("SQLite lets no other process write meanwhile")
+    old = create(store)
+    let_expire(store)
+    is_free = lease.holder
+    calls: list[object] = []
+
+    def and_then_it_renews(row: sa.RowMapping, now: float) -> Owner | None:
+        calls.append(row)
+        free = is_free(row, now)
+        if len(calls) == 2:  # within the transaction that takes the lease
+            old.commit([])
+        return free
+
+    monkeypatch.setattr(lease, "holder", and_then_it_renews)
+    with pytest.raises(LeaseHeldError, match="just taken or renewed"):
+        store.take_sweep("s", LEASE_S)
+    old.commit([])
+
+
+def test_a_process_that_ended_and_was_not_buried_counts_as_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    started = psutil.Process(child.pid).create_time()
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert Owner(this_process().host, child.pid, started).is_gone
+    child.wait()
+
+
+def test_the_database_tells_the_time_also_within_a_transaction(store: Store) -> None:
+    with store.engine.begin() as connection:
+        first = connection.execute(sa.select(lease.NOW)).scalar_one()
+        time.sleep(0.05)
+        second = connection.execute(sa.select(lease.NOW)).scalar_one()
+    assert 0.03 < second - first < 5
+    assert abs(first - time.time()) < 5
 
 
 def test_every_commit_moves_the_sweeps_version(store: Store) -> None:

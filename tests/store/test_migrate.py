@@ -3,7 +3,6 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -172,7 +171,7 @@ OLD_ROWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def old_url(empty_url: str) -> Iterator[str]:
+def old_url(empty_url: str) -> str:
     """A store as the first release made it, with a trial in it and a lease that ran out."""
     location = parse(empty_url)
     writing = WritingConnection(location, 30, reading(location))
@@ -181,7 +180,7 @@ def old_url(empty_url: str) -> Iterator[str]:
         for table, row in OLD_ROWS.items():
             connection.execute(sa.insert(metadata.tables[table]), row)
     writing.close()
-    yield empty_url
+    return empty_url
 
 
 def change_sweep(url: str, assignment: str) -> None:

@@ -2,6 +2,7 @@
 
 import builtins
 import logging
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,16 @@ def test_a_password_is_used_and_never_shown(url: str, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     with pytest.raises(StoreError, match="Connection refused") as caught:
         Store.open(url)
-    chain: list[BaseException] = [caught.value]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
-    texts = [repr(location), shown(location.url), caplog.text]
+    told = "".join(traceback.format_exception(caught.value))
+    assert "psycopg.OperationalError" in told, "the whole chain"
+    texts = [repr(location), shown(location.url), caplog.text, told]
     texts += [repr(engine) + repr(engine.url) + repr(engine.pool) for engine in engines]
-    texts += [f"{error} {error!r} {vars(error)}" for error in chain]
-    assert len(chain) >= 3, "our own error, SQLAlchemy's and psycopg's"
     assert not [text for text in texts if "secret" in text]
     assert shown(location.url).startswith("postgresql://u@127.0.0.1:1/db")
 
 
 def test_options_that_the_server_needs_reach_it() -> None:
-    with pytest.raises(StoreError, match='invalid URI query parameter: "nonsense"|nonsense'):
+    with pytest.raises(StoreError, match='invalid connection option "nonsense"'):
         Store.open("postgresql://u@127.0.0.1:1/db?nonsense=1")
     with pytest.raises(StoreError, match='invalid sslmode value: "maybe"'):
         Store.open("postgresql://u@127.0.0.1:1/db?sslmode=maybe")

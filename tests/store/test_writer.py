@@ -1,16 +1,17 @@
-import sqlite3
+import itertools
+import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from sweeper.errors import FencedError, StoreAwayError, SweeperError
 from sweeper.records import SweepState, Trial
-from sweeper.store import Committer, InlineWriter, Store, TrialPlanned, Write, Writer, WriterThread, engine
+from sweeper.store import Committer, InlineWriter, Store, TrialPlanned, Write, Writer, WriterThread
 from sweeper.store import writer as writer_module
 from sweeper.store.lease import Lease
 from sweeper.store.schema import sweeps
@@ -22,7 +23,7 @@ class SlowCommitter:
     """Commits when it is let; keeps what each transaction held."""
 
     def __init__(self, lease_s: float = 30, error: Exception | None = None) -> None:
-        self.lease = Lease(1, "s", 1, lease_s)
+        self.lease = Lease(1, "s", NOW, 1, lease_s)
         self.batches: list[Sequence[Write]] = []
         self.open = threading.Event()
         self.released = False
@@ -156,44 +157,108 @@ def test_an_idle_writer_prolongs_its_lease(store: Store) -> None:
     writer.close()
 
 
-def test_a_database_that_is_away_for_longer_than_it_can_be_waited_for_loses_nothing(
-    tmp_path: Path,
-    make_trial: Callable[..., Trial],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """While somebody else has the sweep's row locked: the whole file on SQLite."""
+    engine = sa.create_engine(store.engine.url)
+    with engine.connect() as connection:
+        connection.execute(sa.update(sweeps).values(version=sweeps.c.version))
+        yield
+        connection.rollback()
+    engine.dispose()
+
+
+def test_a_database_that_is_away_past_the_lease_loses_nothing(
+    store: Store, make_trial: Callable[..., Trial], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(writer_module, "RETRY_S", 0.05)
-    path = tmp_path / "away.db"
-    store = Store.open(f"sqlite:///{path}", create=True)
-    writer = WriterThread(store.create_sweep("s", {}, "", {}, lease_s=0.5))
-    blocker = sqlite3.connect(path, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
+    writer = WriterThread(store.create_sweep("s", {}, "", {}, lease_s=0.3))
     writes = [plan(make_trial, number) for number in range(5)]
-    for write in writes:
-        writer.put(write)
-    assert writer.acknowledged(1.0) == [], "ten times as long as SQLite waits, and past the lease"
-    blocker.execute("ROLLBACK")
-    blocker.close()
+    with locked(store):
+        for write in writes:
+            writer.put(write)
+        assert writer.acknowledged(1.0) == []
     assert until_acknowledged(writer, 5) == writes
     writer.close()
-    assert len(store.trials("s")) == 5
-    (told,) = caplog.messages
-    assert "database is locked; trying again" in told
-    store.close()
+    assert [stored.key.number for stored in store.trials("s")] == [0, 1, 2, 3, 4]
+    told, back = caplog.messages
+    assert re.search(r"(database is locked|due to lock timeout); trying again, nothing is lost", told)
+    assert re.fullmatch("the store is back after 1 s; nothing was lost", back)
 
 
 def test_a_database_that_stays_away_ends_a_closing_writer_after_one_lease(
-    tmp_path: Path, make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+    store: Store, make_trial: Callable[..., Trial]
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
-    path = tmp_path / "away.db"
-    store = Store.open(f"sqlite:///{path}", create=True)
     writer = WriterThread(store.create_sweep("s", {}, "", {}, lease_s=0.5))
-    blocker = sqlite3.connect(path, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
+    with locked(store):
+        writer.put(plan(make_trial, 0))
+        began = time.monotonic()
+        with pytest.raises(StoreAwayError, match=r"database is locked|lock timeout"):
+            writer.close()
+        assert 0.5 < time.monotonic() - began < 2
+
+
+def test_a_database_that_never_answers_does_not_keep_a_closing_writer(
+    make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SILENCE_S", 0.1)
+    committer = SlowCommitter(lease_s=0.1)
+    writer = WriterThread(committer)  # type: ignore[arg-type]
     writer.put(plan(make_trial, 0))
-    with pytest.raises(StoreAwayError, match="database is locked"):
+    with pytest.raises(StoreAwayError, match="does not answer; 1 reports were not written"):
         writer.close()
-    blocker.close()
-    store.close()
+    committer.open.set()
+
+
+class AwayCommitter(SlowCommitter):
+    """Fails as a database does that is away; keeps when it was tried."""
+
+    def __init__(self, n_failures: int, lease_s: float = 30) -> None:
+        super().__init__(lease_s)
+        self.n_failures = n_failures
+        self.tried: list[float] = []
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        self.tried.append(time.monotonic())
+        if len(self.tried) <= self.n_failures:
+            raise StoreAwayError("away")
+
+
+def test_a_database_that_is_away_is_tried_ever_more_rarely(make_trial: Callable[..., Trial]) -> None:
+    committer = AwayCommitter(n_failures=3)
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    for number in range(30):  # what is put meanwhile is no reason to try at once
+        writer.put(plan(make_trial, number))
+        time.sleep(0.02)
+    assert len(until_acknowledged(writer, 30)) == 30
+    pauses = [later - earlier for earlier, later in itertools.pairwise(committer.tried[:4])]
+    for pause, wanted in zip(pauses, (0.1, 0.2, 0.4), strict=True):
+        assert 0.75 * wanted <= pause < wanted + 0.1
+    writer.close()
+
+
+def test_closing_wakes_a_writer_that_waits_for_its_database(
+    make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "FIRST_RETRY_S", 60.0)
+    committer = AwayCommitter(n_failures=1)
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    while not committer.tried:
+        time.sleep(0.01)
+    began = time.monotonic()
+    writer.close()
+    assert time.monotonic() - began < 5
+    assert committer.released
+
+
+def test_a_full_queue_has_no_room_until_something_is_committed(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    writer = WriterThread(committer, queue_limit=2)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    assert writer.has_room
+    writer.put(plan(make_trial, 1))
+    assert not writer.has_room
+    committer.open.set()
+    until_acknowledged(writer, 2)
+    assert writer.has_room
+    writer.close()
