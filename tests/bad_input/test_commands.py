@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from sweeper.cli import app
 
-NO_REFUSAL = 0
 Words = Callable[[str], list[str]]
 
 READING: dict[str, Words] = {
@@ -85,13 +84,7 @@ def test_a_hostile_word_is_a_line_and_changes_nothing(home: Path, command: str, 
 @pytest.mark.parametrize("command", sorted(READING))
 def test_every_command_stands_bytes_that_are_no_text_and_control_characters(home: Path, command: str) -> None:
     for text in ("\udcff", "\x1b[2J\n\u202e[/]", "9" * 5_000, "x" * 10_000):
-        assert answer(READING[command](text)) > NO_REFUSAL or command in ("list", "status of a store")
-
-
-WRITING: dict[str, Words] = {
-    "export": lambda text: ["export", "s", f"--out={text}"],
-    "landscape": lambda text: ["landscape", f"--out=out/{text}"],
-}
+        assert answer(READING[command](text)) > 0 or command in ("list", "status of a store")
 
 
 @given(hostile.filter(lambda text: ".." not in text and not text.startswith("/")))
