@@ -12,7 +12,7 @@ PATIENCE_S = 10.0
 
 
 class Tidier:
-    """Removes files in a daemon thread of its own: a remote file system takes its time. None: nothing to do."""
+    """Removes files in a daemon thread of its own: remote ones take their time. None: nothing to do."""
 
     def __init__(self, files: CheckpointFiles | None) -> None:
         self._files = files

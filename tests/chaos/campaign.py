@@ -93,18 +93,20 @@ def inline(
     new_store: Callable[[], str],
     *,
     until: Callable[[Toll], bool],
+    most_nth: int = 12,
     seed: int = 0,
     said: Callable[[Toll], None] = lambda toll: None,
 ) -> Toll:
     """Sweep after sweep with an inline worker, killed at crash points and at random moments.
 
-    Each sweep must end complete and whole. Goes on `until` the toll says so.
+    Each sweep must end complete and whole. Goes on `until` the toll says so. A life ends when it reaches its
+    point for the `most_nth` time at the latest.
     """
     draw = random.Random(seed)
     toll = Toll()
     while not until(toll):
         database = Database(new_store())
-        _one_sweep(nursery, file, database, draw, toll)
+        _one_sweep(nursery, file, database, draw, toll, most_nth)
         found = faults(database, PLAN, expected)
         assert not found, "\n".join([database.url, *found[:20]])
         toll.n_sweeps += 1
@@ -112,14 +114,16 @@ def inline(
     return toll
 
 
-def _one_sweep(nursery: Nursery, file: Path, database: Database, draw: random.Random, toll: Toll) -> None:
+def _one_sweep(
+    nursery: Nursery, file: Path, database: Database, draw: random.Random, toll: Toll, most_nth: int
+) -> None:
     common = ["--store", database.url, "--workers", "inline"]
     Store.open(database.url, create=True).close()
     database.watch()
     for _ in range(MOST_LIVES):
-        where = toll.least_of(PLACES) if draw.random() < 0.5 else draw.choice(PLACES)
+        where = toll.least_of(PLACES) if draw.random() < 0.7 else draw.choice(PLACES)
         once = where in (Point.LEASE_TAKEN, Point.BEFORE_RELEASE)
-        nth = 1 if once else draw.randint(1, 12)
+        nth = 1 if once else draw.randint(1, most_nth)
         exists = database.rows("SELECT count(*) FROM sweeps") == [(1,)]
         command = ["resume", "chaos"] if exists else ["run", str(file)]
         life = nursery.start([*command, *common], None if where == RANDOM else where, nth)
