@@ -104,4 +104,9 @@ def open_store(location: StoreLocation = None, *, create: bool = False) -> Store
     """The store at `location`; one that doesn't exist is made if `create`, else it is empty."""
     if isinstance(location, Store):
         return location
-    return Store.open(location or os.environ.get("SWEEPER_STORE") or DEFAULT_URL, create=create)
+    return Store.open(store_url(location), create=create)
+
+
+def store_url(given: str | None = None) -> str:
+    """The database URL to use: the one given, else `SWEEPER_STORE`, else the default."""
+    return given or os.environ.get("SWEEPER_STORE") or DEFAULT_URL

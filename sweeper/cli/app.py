@@ -32,7 +32,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="The database, as sqlite:///PATH; else SWEEPER_STORE, else sqlite:///sweeper.db.",
+        help="The database, as sqlite:///PATH or postgresql://USER@HOST/DB; else SWEEPER_STORE, "
+        "else sqlite:///sweeper.db.",
     ),
 ]
 DataOption = Annotated[

@@ -79,6 +79,7 @@ def _info(info: SweepInfo) -> dict[str, Any]:
         "updated_at": info.updated_at,
         "trials": dict(info.trials),
         "holder": info.holder,
+        "held_since": info.held_since,
     }
 
 
@@ -98,7 +99,7 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
         return
     data = info.facts["data"]
     _print(
-        f"sweep {info.name}: {info.state}" + (f", held by {info.holder}" if info.holder else ""),
+        f"sweep {info.name}: {info.state}{_held(info)}",
         f"{experiment.model.name} on {data['name']}, {data['train']:,} training images "
         f"(sha256 {data['sha256'][:12]}), {experiment.budget.epochs} epochs, seed {experiment.seed}",
     )
@@ -108,6 +109,12 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
     if so_far.searched_all and not so_far.n_finals_missing and summary["final_n"].any():
         _print("", tables.finals(summary, experiment, verdict))
     _print(*verdict.lines)
+
+
+def _held(info: SweepInfo) -> str:
+    """Who runs the sweep, and since when."""
+    since = f" since {info.held_since:%Y-%m-%d %H:%M:%S} UTC" if info.held_since else ""
+    return f", held by {info.holder}{since}" if info.holder else ""
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ class Store:
 
         Attempts that a dead coordinator left open are closed, without a strike, their trials queued again.
         """
-        self._require_free(name)
+        self.require_free(name)
         with self._writes(lease_s) as writing:
             with self._suspecting(name), writing.begin() as connection:
                 taken = lease.acquire(connection, name, lease_s)
@@ -121,15 +121,18 @@ class Store:
 
         Raises NotFoundError, and LeaseHeldError where a coordinator lives.
         """
-        self._require_free(name)
+        self.require_free(name)
         with self._writes(DELETION_S) as writing:
             with self._suspecting(name), writing.begin() as connection:
                 taken = lease.acquire(connection, name, DELETION_S)
                 connection.execute(sa.delete(sweeps).where(sweeps.c.id == taken.sweep_id))
             writing.close()
 
-    def _require_free(self, name: str) -> None:
-        """Look before writing: a living holder may be within a transaction, for whose lock we'd wait."""
+    def require_free(self, name: str) -> None:
+        """Raises LeaseHeldError while a coordinator runs the sweep `name`, NotFoundError where there is none.
+
+        A look before writing: a holder may be within a transaction, for whose lock a writer would wait.
+        """
         with translated(self.engine.url), self.engine.connect() as connection:
             lease.require_free(connection, name)
 

@@ -116,11 +116,12 @@ def test_a_replaced_coordinator_does_not_release_its_successors_lease(store: Sto
     assert store.sweep("s").holder == str(this_process())
 
 
+@pytest.mark.parametrize(  # SQLite lets no other process write meanwhile
+    "store_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
 def test_a_lease_that_its_holder_renewed_at_the_last_moment_is_not_taken(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if store.url.startswith("sqlite"):
-        pytest.skip("SQLite lets no other process write meanwhile")
     old = create(store)
     let_expire(store)
     is_free = lease.holder

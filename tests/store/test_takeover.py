@@ -24,6 +24,11 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LEASE_S = 1.0
 MakeTrial = Callable[..., Trial]
 
+only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize(
+    "store_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
 COORDINATOR = """
 import signal, sys, threading
 from datetime import UTC, datetime
@@ -104,11 +109,10 @@ def test_a_coordinator_that_was_replaced_while_it_was_frozen_writes_nothing(
     assert store.trials("s") == []
 
 
+@only_postgresql
 def test_a_server_ends_the_transaction_of_a_frozen_coordinator_before_its_lease_ends(
     store: Store, store_url: str
 ) -> None:
-    if store_url.startswith("sqlite"):
-        pytest.skip("nobody ends an SQLite transaction but its process")
     with frozen_coordinator(store_url, Point.WITHIN_COMMIT) as process:
         successor = take_after_expiry(store)
         assert wake(process).startswith("FencedError sweep 's': another coordinator has taken over")
@@ -116,17 +120,11 @@ def test_a_server_ends_the_transaction_of_a_frozen_coordinator_before_its_lease_
     assert store.trials("s") == []
 
 
-@pytest.fixture
-def sqlite_url(store_url: str) -> str:
-    if not store_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL ends the transaction itself")
-    return store_url
-
-
+@only_sqlite
 def test_who_has_an_sqlite_file_locked_is_named_and_goes_on_when_it_wakes(
-    store: Store, sqlite_url: str
+    store: Store, store_url: str
 ) -> None:
-    with frozen_coordinator(sqlite_url, Point.WITHIN_COMMIT) as process:
+    with frozen_coordinator(store_url, Point.WITHIN_COMMIT) as process:
         words = rf"database is locked; perhaps by process {process.pid} on .*: wake it, or end it"
         with pytest.raises(StoreAwayError, match=words):
             take_after_expiry(store)
@@ -135,8 +133,9 @@ def test_who_has_an_sqlite_file_locked_is_named_and_goes_on_when_it_wakes(
     assert len(store.trials("s")) == 1
 
 
-def test_an_sqlite_file_is_free_as_soon_as_a_frozen_process_is_killed(store: Store, sqlite_url: str) -> None:
-    with frozen_coordinator(sqlite_url, Point.WITHIN_COMMIT) as process:
+@only_sqlite
+def test_an_sqlite_file_is_free_as_soon_as_a_frozen_process_is_killed(store: Store, store_url: str) -> None:
+    with frozen_coordinator(store_url, Point.WITHIN_COMMIT) as process:
         process.kill()
         store.take_sweep("s", LEASE_S).commit([])
     assert store.trials("s") == []
