@@ -79,3 +79,31 @@ def test_every_other_rule_runs_for_a_single_epoch(arm: str) -> None:
 def test_who_augments_is_told_which_rules_see_the_images_as_they_are() -> None:
     notices = loads("data.augment=true", "optimizers.sgd={}", "optimizers.lbfgs={}", "final.top_k=0").notices
     assert notices == ("[data] augment: lbfgs see the images as they are",)
+
+
+@pytest.mark.parametrize(
+    "directory", ["saved", "~/saved", "/a/b::c", "file:///a", "s3://bucket/a", "memory://a"]
+)
+def test_checkpoints_go_to_a_local_path_or_an_fsspec_url(directory: str) -> None:
+    checkpoint = loads("checkpoint.every_epochs=5", f'checkpoint.directory="{directory}"').checkpoint
+    assert (checkpoint.every_epochs, checkpoint.directory) == (5, directory)
+
+
+def test_checkpoints_without_a_directory_are_refused() -> None:
+    problem = the_problem("checkpoint.every_epochs=5")
+    assert problem.startswith('checkpoint.every_epochs = 5 and checkpoint.directory = "": ')
+    assert problem.endswith("a local path or an fsspec URL")
+
+
+@pytest.mark.parametrize(
+    ("directory", "told"),
+    [
+        (r"a\u0000b", 'checkpoint.directory = "a\\u0000b": must be a local path or an fsspec URL'),
+        (
+            "s4://me:secret@bucket",
+            "checkpoint.directory = \"s4://***@bucket\": unknown protocol 's4'; legal: ",
+        ),
+    ],
+)
+def test_a_directory_that_can_be_nowhere_is_refused_without_its_password(directory: str, told: str) -> None:
+    assert the_problem(f'checkpoint.directory="{directory}"').startswith(told)
