@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from sweeper.api.job import checkpoint_files
 from sweeper.api.sweep import StoreLocation, open_store, store_url
-from sweeper.checkpoints import CheckpointFiles
 from sweeper.records import SweepInfo
 from sweeper.store import upgrade as upgrade_schema
 
@@ -34,15 +34,11 @@ def delete(name: str, store: StoreLocation = None) -> None:
     Raises NotFoundError, and LeaseHeldError while a coordinator runs it.
     """
     opened = open_store(store)
-    files = checkpoint_files(opened.sweep(name))
+    sweep = opened.sweep(name)
+    files = checkpoint_files(sweep.experiment, name, sweep.created_at)
     opened.delete_sweep(name)
     if files is not None:
         files.forget_all()
-
-
-def checkpoint_files(sweep: SweepInfo) -> CheckpointFiles | None:
-    """Where the sweep's checkpoints lie; None where it kept none."""
-    return None
 
 
 def upgrade(store: str | None = None) -> tuple[str, str]:
