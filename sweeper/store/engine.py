@@ -11,6 +11,7 @@ from sqlalchemy.pool import StaticPool
 
 from sweeper.errors import StoreError
 from sweeper.store.failures import translated
+from sweeper.store.schema import metadata
 from sweeper.store.url import Location, shown
 
 READER_TIMEOUT_S = 20.0
@@ -81,10 +82,8 @@ class WritingConnection:
 
 def empty() -> sa.Engine:
     """A store in memory with nothing in it: what a store that doesn't exist yet reads as."""
-    from sweeper.store import schema
-
     engine = reading(Location(sa.make_url("sqlite://")))
-    schema.metadata.create_all(engine)
+    metadata.create_all(engine)
     return engine
 
 

@@ -69,7 +69,7 @@ class Store:
 
     def require_unused(self, name: str) -> None:
         """Raises SweepExistsError where a sweep is called `name`."""
-        query = sa.select(sweeps.c.id).where(sweeps.c.name == name)
+        query = sa.select(sweeps.c.id).where(sweeps.c.name == rows.text(name))
         with translated(self.engine.url), self.engine.connect() as connection:
             if connection.execute(query).first() is not None:
                 raise _exists(name)
@@ -153,7 +153,7 @@ class Store:
         try:
             yield
         except StoreAwayError as error:
-            last = self._last_owner(name)
+            last = self._last_owner(name) if " lock" in str(error) else None
             if last is None or last == lease.this_process() or last.is_gone:
                 raise
             hint = f"perhaps by {last}, which held sweep {name!r} last: wake it, or end it"
@@ -174,7 +174,7 @@ class Store:
 
     def sweep(self, name: str) -> SweepInfo:
         """The sweep called `name`. Raises NotFoundError."""
-        infos = self._infos(sa.select(sweeps, lease.NOW.label("now")).where(sweeps.c.name == name))
+        infos = self._infos(sa.select(sweeps, lease.NOW.label("now")).where(sweeps.c.name == rows.text(name)))
         if not infos:
             raise NotFoundError(f"no sweep is called {name!r} in {self.url}; `sweeper list` shows them all")
         return infos[0]
@@ -184,11 +184,11 @@ class Store:
             trials.c.sweep_id, trials.c.state
         )
         with translated(self.engine.url), self.engine.connect() as connection:
-            rows = list(connection.execute(query).mappings())
+            found = list(connection.execute(query).mappings())
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n
-        return [stored.sweep_info(row, counts.get(row["id"], Counter())) for row in rows]
+        return [stored.sweep_info(row, counts.get(row["id"], Counter())) for row in found]
 
     def trials(self, name: str) -> list[StoredTrial]:
         """The sweep's trials in the order in which they were planned."""

@@ -170,6 +170,16 @@ def test_every_commit_moves_the_sweeps_version(store: Store) -> None:
     assert version() == before + 1
 
 
+@pytest.mark.parametrize("name", ["s\x00", "\udcff", "'; DROP TABLE sweeps; --", "s" * 10_000])
+def test_no_sweep_has_a_name_that_a_database_cannot_hold(store: Store, name: str) -> None:
+    create(store)
+    for action in (store.sweep, store.delete_sweep, lambda wanted: store.take_sweep(wanted, LEASE_S)):
+        with pytest.raises(NotFoundError, match="no sweep is called"):
+            action(name)
+    store.require_unused(name)
+    assert [info.name for info in store.sweeps()] == ["s"]
+
+
 def test_there_is_no_lease_on_a_sweep_that_does_not_exist(store: Store) -> None:
     with pytest.raises(NotFoundError, match="no sweep is called 'x'"):
         store.take_sweep("x", LEASE_S)

@@ -87,10 +87,8 @@ def wake(process: subprocess.Popen[str]) -> str:
 
 
 def take_after_expiry(store: Store) -> Committer:
-    """The lease, as soon as it can be had; and a living one can't."""
-    with pytest.raises(LeaseHeldError):
-        store.take_sweep("s", LEASE_S)
-    deadline = time.monotonic() + 3 * LEASE_S
+    """The lease, as soon as it can be had: a server must have freed the sweep's row by then."""
+    deadline = time.monotonic() + 10 * LEASE_S
     while True:
         try:
             return store.take_sweep("s", LEASE_S)
@@ -99,6 +97,7 @@ def take_after_expiry(store: Store) -> Committer:
             time.sleep(0.05)
 
 
+@only_sqlite  # the same on PostgreSQL, where the worse moment is tried below
 def test_a_coordinator_that_was_replaced_while_it_was_frozen_writes_nothing(
     store: Store, store_url: str
 ) -> None:
@@ -137,6 +136,7 @@ def test_who_has_an_sqlite_file_locked_is_named_and_goes_on_when_it_wakes(
 def test_an_sqlite_file_is_free_as_soon_as_a_frozen_process_is_killed(store: Store, store_url: str) -> None:
     with frozen_coordinator(store_url, Point.WITHIN_COMMIT) as process:
         process.kill()
+        process.wait(10)
         store.take_sweep("s", LEASE_S).commit([])
     assert store.trials("s") == []
 

