@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
+from launched import Launched, assert_same_results, end_soon, launching
 
 import sweeper
 from sweeper.api import Sweep, load, run
@@ -42,12 +42,6 @@ untuned = false
 N_TRIALS = 18
 """Twelve of the search and six finals."""
 
-VARYING = (
-    *("attempt", "queued_s", "setup_s", "train_s", "eval_s", "wall_s"),
-    *("worker", "node", "started_at", "finished_at"),
-)
-"""Columns that may differ from run to run."""
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -62,87 +56,15 @@ def undisturbed(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return run(file, f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db", workers="inline")
 
 
-def assert_same_results(sweep: Sweep, expected: Sweep) -> None:
-    """Every trial once, and everything but times, workers and attempts the same, bit for bit."""
-    for name, key in (("trials", ["number"]), ("epochs", ["number", "epoch"])):
-        frames = [getattr(each, name) for each in (sweep, expected)]
-        plain = [frame.drop(columns=[c for c in VARYING if c in frame]) for frame in frames]
-        got, wanted = (frame.sort_values(["phase", "optimizer", *key], ignore_index=True) for frame in plain)
-        pd.testing.assert_frame_equal(got, wanted, check_exact=True)
-
-
-@dataclass
-class Launched:
-    """A `sweeper` command in a process group of its own."""
-
-    process: subprocess.Popen[str]
-    store: str
-
-    @property
-    def database(self) -> str:
-        return self.store.removeprefix("sqlite:///")
-
-    def descendants(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def workers(self, doing: str = "") -> list[psutil.Process]:
-        """Its worker processes; those whose present task is `doing`."""
-        titles = (f"ray::{doing}",) if doing else ("ray::Actor", "ray::start", "ray::train", "ray::final")
-        return [p for p in self.descendants() if p.name().startswith(titles)]
-
-    def finished(self) -> int:
-        """Trials that ended, read past Sweeper."""
-        if not Path(self.database).exists():
-            return 0
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
-            try:
-                query = "SELECT count(*) FROM trials WHERE state = 'complete'"
-                return int(connection.execute(query).fetchone()[0])
-            except sqlite3.OperationalError:  # no tables yet
-                return 0
-
-    def wait_until(self, is_so: Callable[[], object], limit_s: float = 90) -> None:
-        deadline = time.monotonic() + limit_s
-        while not is_so():
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, "it did not get so far"
-            time.sleep(0.02)
-
-    def end(self, limit_s: float = 110) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=limit_s)
-        return self.process.returncode, out, err
-
-
 @pytest.fixture
 def launch(file: Path, tmp_path: Path) -> Iterator[Callable[..., Launched]]:
     """Starts `sweeper run` or `sweeper resume` on two Ray workers; ends what is left of it."""
-    store = f"sqlite:///{tmp_path / 'store.db'}"
-    launched: list[Launched] = []
+    with launching(f"sqlite:///{tmp_path / 'store.db'}") as start:
 
-    def start(command: str = "run") -> Launched:
-        what = [str(file)] if command == "run" else ["disturbed"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sweeper", command, *what, "--store", store, "--workers", "2"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        launched.append(Launched(process, store))
-        return launched[-1]
+        def begin(command: str = "run") -> Launched:
+            return start(command, str(file) if command == "run" else "disturbed", "--workers", "2")
 
-    yield start
-    for each in launched:
-        if each.process.poll() is None:
-            for process in [*each.descendants(), psutil.Process(each.process.pid)]:
-                process.kill()
-            each.process.communicate()
-
-
-def end_soon(processes: list[psutil.Process]) -> bool:
-    """Whether there are some, and all end within ten seconds."""
-    _, alive = psutil.wait_procs(processes, timeout=10)
-    return bool(processes) and not alive
+        yield begin
 
 
 def test_one_worker_and_two_give_the_numbers_of_an_inline_run(

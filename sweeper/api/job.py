@@ -86,7 +86,9 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
     with contextlib.ExitStack() as stack:  # what is entered last is left first
         lease = stack.enter_context(contextlib.ExitStack())
         notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
+        _require_writable_checkpoints(job)
         writer = None if job.is_new else _writer(job, lease, display, signals)
+        _require_going_on(job, signals)
         make_workers = stack.enter_context(_workers(job, means, notes, display, signals))
         stack.callback(lease.close)  # before Ray ends, which takes seconds
         _require_going_on(job, signals)
@@ -103,6 +105,13 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
         if state is SweepState.COMPLETE:
             tidier.forget_all()
         return state
+
+
+def _require_writable_checkpoints(job: Job) -> None:
+    """Raises CheckpointError where progress is to be saved and can't be."""
+    section = job.experiment.checkpoint
+    if section.every_epochs:
+        CheckpointFiles(section.directory).require_writable()
 
 
 def _require_going_on(job: Job, signals: Signals) -> None:
@@ -207,7 +216,7 @@ def _inline_workers(job: Job, committer: Committer, signals: Signals) -> "Worker
     workers = InlineWorkers(
         job.experiment, job.images, token=committer.lease.token, checkpoints=checkpoints_of(job)
     )
-    signals.on_stop = getattr(workers, "interrupt", signals.on_stop)
+    signals.on_stop = workers.interrupt
     return workers
 
 

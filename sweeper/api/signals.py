@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 SAME_S = 0.2
-"""So soon after the first, a second signal is the same one: a launcher may pass on what a terminal sent to all."""
+"""A second signal that comes sooner is the first once more: launchers pass on what a terminal sent to all."""
 
 INTERRUPTED = 130
 """The exit status of a sweep that was interrupted."""

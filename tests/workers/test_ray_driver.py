@@ -1,0 +1,97 @@
+"""What the driver of Ray workers decides by itself, without any Ray process."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.checkpoints import CheckpointFiles
+from sweeper.errors import CheckpointError
+from sweeper.experiment import Experiment
+from sweeper.records import Checkpoint, Trial
+from sweeper.training.data import Dataset
+from sweeper.workers.ray import namespace
+from sweeper.workers.ray.actor import Actor, Assignment, Unreadable
+from sweeper.workers.ray.patience import Vacancy, Wakefulness
+from sweeper.workers.ray.privacy import without_passwords
+
+MakeTrial = Any
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_only_what_is_much_longer_than_expected_counts_as_sleep() -> None:
+    clock = Clock()
+    wakefulness = Wakefulness(clock)
+    slept = []
+    for passed, expected in ((1.5, 0.0), (11.0, 10.0), (60.0, 0.25), (0.1, 0.0)):
+        clock.now += passed
+        slept.append(wakefulness.look(expected))
+    assert slept == [0, 0, pytest.approx(59.75), 0]
+
+
+def test_a_vacancy_is_told_once_each_time() -> None:
+    clock = Clock()
+    vacancy = Vacancy(60, clock)
+    told = []
+    for passed, is_vacant in (
+        (0, True),
+        (59, True),
+        (1, True),
+        (99, True),
+        (0, False),
+        (0, True),
+        (60, True),
+    ):
+        clock.now += passed
+        told.append(vacancy.lasts(is_vacant=is_vacant))
+    assert told == [False, False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("postgresql://ada:pa@s/s:w@db.example:5432/sweeps", "postgresql://ada:***@db.example:5432/sweeps"),
+        ("--store=postgresql+psycopg://ada:x@/s", "--store=postgresql+psycopg://ada:***@/s"),
+        ("postgresql://db/s?user=ada&password=x&sslmode=require", "postgresql://db/s?user=ada&password=***&sslmode=require"),
+        ("postgresql://db/s?sslPassword=x", "postgresql://db/s?sslPassword=***"),
+        ("postgresql://ada@db:5432/sweeps", "postgresql://ada@db:5432/sweeps"),
+        ("sqlite:////data/a@b/sweeper.db", "sqlite:////data/a@b/sweeper.db"),
+        ("10.0.0.1:6379", "10.0.0.1:6379"),
+    ],
+)  # fmt: skip
+def test_a_password_in_a_url_is_not_shown(argument: str, shown: str) -> None:
+    assert without_passwords(argument) == shown
+
+
+def test_sweeps_of_one_name_in_two_stores_have_workers_apart() -> None:
+    made = datetime(2026, 11, 23, 7, 0, 0, 1, tzinfo=UTC)
+    spaces = {namespace("s", made), namespace("s", made + timedelta(microseconds=1)), namespace("t", made)}
+    assert len(spaces) == 3
+    assert namespace("s", made.astimezone()) in spaces, "the same moment, told in another time zone"
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
+    make_experiment: Any, images: Dataset, make_trial: MakeTrial, tmp_path: Path
+) -> None:
+    experiment: Experiment = make_experiment("checkpoint.every_epochs=1", f"checkpoint.directory={tmp_path}")
+    actor = Actor(experiment, images, False, CheckpointFiles(str(tmp_path)))
+    trial: Trial = make_trial()
+    unreadable = actor.advance(Assignment(trial, 2, Checkpoint(1, 1)), 2)
+    assert isinstance(unreadable, Unreadable)
+    assert str(tmp_path) in unreadable.cause
+    assert "\n" not in unreadable.cause
+    first = actor.advance(Assignment(trial, 3, None), 1)
+    assert first.checkpoint == Checkpoint(3, 1)
+    second = actor.advance(None, 2)
+    gone_on = actor.advance(Assignment(trial, 4, first.checkpoint), 2)
+    assert [r.train_loss for r in gone_on.records] == [r.train_loss for r in second.records]
+    with pytest.raises(CheckpointError):
+        CheckpointFiles(str(tmp_path)).load(trial.key, Checkpoint(4, 2))
