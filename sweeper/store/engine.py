@@ -141,7 +141,7 @@ def empty() -> sa.Engine:
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
-    """Turns the database's errors into StoreError, one line that names the store.
+    """Turns the errors of the database, and of damaged values in it, into one-line StoreErrors that name it.
 
     StoreAwayError where the same may succeed later: the database is locked, or its connection was lost.
     """
@@ -155,5 +155,7 @@ def translated(url: sa.URL) -> Iterator[None]:
     except exc.DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise StoreError(f"store {shown(url)}: {reason}") from error
+    except ValueError as error:  # what the database holds is no JSON, no moment, no text any more
+        raise StoreError(f"store {shown(url)}: is damaged: {error}") from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"store {shown(url)}: {str(error).splitlines()[0]}") from error

@@ -136,7 +136,7 @@ class Store:
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n
-        return [_info(row, counts.get(row["id"], Counter())) for row in rows]
+            return [_info(row, counts.get(row["id"], Counter())) for row in rows]
 
     def trials(self, name: str) -> list[StoredTrial]:
         """The sweep's trials in the order in which they were planned."""
