@@ -242,7 +242,7 @@ def checkpoints_of(job: Job) -> CheckpointFiles | None:
 
 def checkpoint_files(document: Mapping[str, Any], name: str, created_at: datetime) -> CheckpointFiles | None:
     """The checkpoints of the sweep `name`, made at `created_at`; None where its experiment saves none."""
-    section = document["checkpoint"]
-    if not section["every_epochs"]:
+    section = document.get("checkpoint", {})
+    if not section.get("every_epochs"):
         return None
     return CheckpointFiles(checkpoints.directory_of(section["directory"], name, created_at))

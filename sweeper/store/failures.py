@@ -43,7 +43,7 @@ server that is down."""
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
-    """Turns the database's errors into StoreError, one line that names the store.
+    """Turns the database's errors, and damaged values in it, into StoreError: one line that names the store.
 
     StoreAwayError where the same may succeed later: the database is locked, or its connection was lost.
     """
@@ -54,6 +54,8 @@ def translated(url: sa.URL) -> Iterator[None]:
         raise kind(f"store {shown(url)}: {_reason(error.orig)}") from error
     except exc.SQLAlchemyError as error:
         raise StoreError(f"store {shown(url)}: {_first_line(error)}") from error
+    except ValueError as error:  # what the database holds is no JSON, no moment, no text any more
+        raise StoreError(f"store {shown(url)}: is damaged: {_first_line(error)}") from error
 
 
 def _is_away(error: exc.DBAPIError) -> bool:

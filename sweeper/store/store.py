@@ -188,7 +188,7 @@ class Store:
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n
-        return [stored.sweep_info(row, counts.get(row["id"], Counter())) for row in found]
+            return [stored.sweep_info(row, counts.get(row["id"], Counter())) for row in found]
 
     def trials(self, name: str) -> list[StoredTrial]:
         """The sweep's trials in the order in which they were planned."""

@@ -14,7 +14,7 @@ from sweeper.store import Store
 # HYPOTHESIS_PROFILE=long tries many more examples, other ones every time. The home below is shared by all
 # examples of a module: none of them may change it.
 SHARED: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("ci", max_examples=60, derandomize=True, **SHARED)
+settings.register_profile("ci", max_examples=30, derandomize=True, **SHARED)
 settings.register_profile("long", max_examples=3_000, **SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

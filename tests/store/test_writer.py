@@ -253,7 +253,7 @@ def test_closing_wakes_a_writer_that_waits_for_its_database(
 
 def test_a_full_queue_has_no_room_until_something_is_committed(make_trial: Callable[..., Trial]) -> None:
     committer = SlowCommitter()
-    writer = WriterThread(committer, queue_limit=2)  # type: ignore[arg-type]
+    writer = WriterThread(committer, queue_limit=4)  # type: ignore[arg-type]
     writer.put(plan(make_trial, 0))
     assert writer.has_room
     writer.put(plan(make_trial, 1))
