@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from launched import Launched, end_soon, launching
 
@@ -148,23 +147,20 @@ def test_ray_and_the_operating_system_see_no_password() -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_a_signal_ends_a_sweep_with_two_busy_workers_within_seconds(
+def test_a_signal_ends_a_sweep_with_two_busy_workers_within_seconds_its_lease_first(
     file: Path, launch: Callable[..., Launched]
 ) -> None:
     assert run(file, f"sqlite:///{file.parent / 'store.db'}", workers="inline").info.state
     launched = launch("resume", "stopped", "--workers", "2", "--set", "budget.max_seconds=0")
     launched.wait_until(lambda: len(launched.workers("train")) == 2)
-    process = psutil.Process(launched.process.pid)
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    launched.process.send_signal(signal.SIGTERM)
     with sqlite3.connect(launched.database) as connection:
         query = "SELECT lease_expires FROM sweeps"
         launched.wait_until(lambda: connection.execute(query).fetchone() == (None,))
-    released_s = time.monotonic() - began
     status, _, err = launched.end(20)
-    ended_s = time.monotonic() - began
+    assert time.monotonic() - began < 8, "3.3 s on a machine three times as busy as it can be"
     assert status == 130, err
-    assert released_s < 2
-    assert ended_s < 6
-    assert "sweeper resume stopped" in err
-    print(released_s, ended_s)
+    assert err.splitlines()[-1] == "sweeper: interrupted; `sweeper resume stopped` goes on"
+    assert "SIGTERM" not in err, "Ray's own handler prints a stack"
+    assert attempts_open(launched) == 0
