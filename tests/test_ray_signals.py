@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from launched import Launched, end_soon, launching
 
@@ -29,8 +28,8 @@ test_size = 100
 [model]
 name = "lenet"
 [budget]
-trials_per_optimizer = 50
-epochs = 50
+trials_per_optimizer = 90
+epochs = 3
 max_seconds = 1e-3
 [search]
 sampler = "random"
@@ -68,7 +67,8 @@ def test_a_second_signal_ends_a_sweep_at_once_while_its_store_is_away(
     launched = launch("run", str(file), "--workers", "2", "--set", "budget.max_seconds=0")
     launched.wait_until(lambda: len(launched.workers("train")) == 2)
     launched.wait_until(lambda: attempts_open(launched) == 2)
-    rays = launched.descendants()
+    agents = ("ray::Dashboard", "ray::Runtime")  # those live on for a minute
+    rays = [process for process in launched.descendants() if not process.name().startswith(agents)]
     blocker = sqlite3.connect(launched.database, timeout=20, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")  # no other connection can write now
     launched.process.send_signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ def test_a_second_signal_ends_a_sweep_at_once_while_its_store_is_away(
     blocker.close()
     assert attempts_open(launched) == 2, "what was given up is not written"
     assert load("stopped", launched.store).info.state is SweepState.INTERRUPTED
-    assert end_soon([ray for ray in rays if not ray.name().startswith(("ray::Dashboard", "ray::Runtime"))])
+    assert end_soon(rays)
 
 
 def test_a_signal_while_ray_starts_leaves_no_sweep(file: Path, launch: Callable[..., Launched]) -> None:
@@ -147,23 +147,20 @@ def test_ray_and_the_operating_system_see_no_password() -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_a_signal_ends_a_sweep_with_two_busy_workers_within_seconds(
+def test_a_signal_ends_a_sweep_with_two_busy_workers_within_seconds_its_lease_first(
     file: Path, launch: Callable[..., Launched]
 ) -> None:
     assert run(file, f"sqlite:///{file.parent / 'store.db'}", workers="inline").info.state
     launched = launch("resume", "stopped", "--workers", "2", "--set", "budget.max_seconds=0")
     launched.wait_until(lambda: len(launched.workers("train")) == 2)
-    process = psutil.Process(launched.process.pid)
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    launched.process.send_signal(signal.SIGTERM)
     with sqlite3.connect(launched.database) as connection:
         query = "SELECT lease_expires FROM sweeps"
         launched.wait_until(lambda: connection.execute(query).fetchone() == (None,))
-    released_s = time.monotonic() - began
     status, _, err = launched.end(20)
-    ended_s = time.monotonic() - began
+    assert time.monotonic() - began < 8, "3.3 s on a machine three times as busy as it can be"
     assert status == 130, err
-    assert released_s < 2
-    assert ended_s < 6
-    assert "sweeper resume stopped" in err
-    print(released_s, ended_s)
+    assert err.splitlines()[-1] == "sweeper: interrupted; `sweeper resume stopped` goes on"
+    assert "SIGTERM" not in err, "Ray's own handler prints a stack"
+    assert attempts_open(launched) == 0

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,11 +72,15 @@ def cluster(
 
 @contextlib.contextmanager
 def _own_handler_of_sigterm() -> Iterator[None]:
-    """Keeps the program's handler of SIGTERM, if it has set one: `ray.init` puts its own in its place."""
+    """Keeps the program's handler of SIGTERM, if it has set one.
+
+    `ray.init` puts its own in its place, first in Python, and then below it, where it prints a stack.
+    """
     own = signal.getsignal(signal.SIGTERM)
+    is_main = threading.current_thread() is threading.main_thread()
     utils = ray._private.utils
     theirs = getattr(utils, "set_sigterm_handler", None)
-    if theirs is None or not callable(own):
+    if theirs is None or not callable(own) or not is_main:
         yield
         return
     utils.set_sigterm_handler = lambda handler: None
@@ -83,6 +88,7 @@ def _own_handler_of_sigterm() -> Iterator[None]:
         yield
     finally:
         utils.set_sigterm_handler = theirs
+        signal.signal(signal.SIGTERM, own)
 
 
 def _require_listener(address: str) -> None:
