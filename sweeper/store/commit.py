@@ -109,19 +109,17 @@ class Committer:
     def _end_attempts(self, connection: sa.Connection, writes: list[AttemptEnded]) -> None:
         for write in writes:
             trial_id = self._trial_ids(connection, [write.key])[write.key]
-            _close_attempt(
-                connection, trial_id, write.attempt, write.ended_at, rows.text(write.why), write.strike
-            )
+            _close_attempt(connection, trial_id, write.attempt, write.ended_at, write.why, write.strike)
             _update_current(connection, trial_id, write.attempt, {"state": TrialState.QUEUED.value})
 
     def _finish(self, connection: sa.Connection, writes: list[TrialFinished]) -> None:
         for write in writes:
             trial_id = self._trial_ids(connection, [write.key])[write.key]
             failed = write.state is TrialState.FAILED
-            error = write.error and rows.text(write.error)
-            why = error if failed and error else write.state.value
+            why = write.error if failed and write.error else write.state.value
             _close_attempt(connection, trial_id, write.attempt, write.finished_at, why, failed)
-            values: Row = {"state": write.state.value, "finished_at": write.finished_at, "error": error}
+            values: Row = {"state": write.state.value, "finished_at": write.finished_at}
+            values["error"] = write.error
             if write.test is not None:
                 values |= {
                     "test_loss": rows.finite(write.test.loss),

@@ -16,7 +16,6 @@ from sqlalchemy.ext.compiler import compiles
 
 from sweeper.errors import FencedError, LeaseHeldError, NotFoundError
 from sweeper.records import SweepState
-from sweeper.store.rows import text
 from sweeper.store.schema import sweeps
 
 
@@ -107,7 +106,7 @@ def require_free(connection: sa.Connection, sweep: str) -> sa.RowMapping:
 
     Raises NotFoundError where there is no such sweep, LeaseHeldError where another coordinator lives.
     """
-    query = sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == text(sweep))
+    query = sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == sweep)
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFoundError(f"no sweep is called {sweep!r}; `sweeper list` shows them all")

@@ -37,9 +37,9 @@ def attempt_row(trial_id: int, write: AttemptStarted) -> Row:
     return {
         "trial_id": trial_id,
         "attempt": write.attempt,
-        "worker": text(write.worker.worker),
-        "node": text(write.worker.node),
-        "device": text(write.worker.device),
+        "worker": write.worker.worker,
+        "node": write.worker.node,
+        "device": write.worker.device,
         "first_epoch": write.first_epoch,
         "started_at": write.started_at,
         "strike": False,
@@ -105,11 +105,6 @@ def epoch_row(trial_id: int, attempt: int, record: EpochRecord) -> Row:
         "eval_s": record.eval_s,
         "recorded_at": record.recorded_at,
     }
-
-
-def text(value: str) -> str:
-    """The text with what PostgreSQL can't hold (NUL) or nobody can (half a letter) replaced."""
-    return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def finite(value: float | None) -> float | None:

@@ -13,7 +13,7 @@ from sweeper.crashpoints import Point, reach
 from sweeper.errors import NotFoundError, StoreAwayError, SweepExistsError
 from sweeper.records import EpochRecord, Phase, StoredTrial, SweepInfo, SweepState, TrialKey, TrialState
 from sweeper.store import engine as database
-from sweeper.store import lease, migrate, rows, stored
+from sweeper.store import lease, migrate, stored
 from sweeper.store.commit import Committer
 from sweeper.store.engine import WritingConnection
 from sweeper.store.failures import translated
@@ -69,7 +69,7 @@ class Store:
 
     def require_unused(self, name: str) -> None:
         """Raises SweepExistsError where a sweep is called `name`."""
-        query = sa.select(sweeps.c.id).where(sweeps.c.name == rows.text(name))
+        query = sa.select(sweeps.c.id).where(sweeps.c.name == name)
         with translated(self.engine.url), self.engine.connect() as connection:
             if connection.execute(query).first() is not None:
                 raise _exists(name)
@@ -86,7 +86,7 @@ class Store:
             "name": name,
             "state": SweepState.RUNNING.value,
             "experiment": experiment,
-            "experiment_text": rows.text(text),
+            "experiment_text": text,
             "facts": facts,
             "created_at": now,
             "updated_at": now,
@@ -174,7 +174,7 @@ class Store:
 
     def sweep(self, name: str) -> SweepInfo:
         """The sweep called `name`. Raises NotFoundError."""
-        infos = self._infos(sa.select(sweeps, lease.NOW.label("now")).where(sweeps.c.name == rows.text(name)))
+        infos = self._infos(sa.select(sweeps, lease.NOW.label("now")).where(sweeps.c.name == name))
         if not infos:
             raise NotFoundError(f"no sweep is called {name!r} in {self.url}; `sweeper list` shows them all")
         return infos[0]

@@ -111,7 +111,7 @@ class WriterThread:
     def put(self, *writes: Write) -> None:
         """Queue `writes`, waiting while the queue is full."""
         with self._changed:
-            self._changed.wait_for(lambda: self.has_room)
+            self._changed.wait_for(lambda: self._error or len(self._waiting) < self._queue_limit)
             if self._error:
                 raise self._error
             self._waiting.append(writes)

@@ -231,8 +231,8 @@ def test_a_text_that_a_database_cannot_hold_is_stored_as_far_as_it_can_be(
     trial = make_trial()
     committer.commit([TrialPlanned(trial, NOW), started(trial.key)])
     committer.commit([TrialFinished(trial.key, 1, TrialState.FAILED, NOW, "no \x00 such \udcff file ü")])
-    assert store.trials("s")[0].error == "no \ufffd such ? file ü"
-    assert rows(store, attempts)[0]["why"] == "no \ufffd such ? file ü"
+    assert store.trials("s")[0].error == r"no \x00 such \udcff file ü"
+    assert rows(store, attempts)[0]["why"] == r"no \x00 such \udcff file ü"
 
 
 def test_times_come_back_in_utc_with_microseconds(
