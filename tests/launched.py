@@ -46,9 +46,9 @@ class Launched:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def workers(self, doing: str = "") -> list[psutil.Process]:
-        """Its worker processes; those whose present task is `doing`."""
-        titles = (f"ray::{doing}",) if doing else ("ray::Actor", "ray::start", "ray::train", "ray::final")
+    def workers(self, *doing: str) -> list[psutil.Process]:
+        """Its worker processes; those whose present task is one of `doing`."""
+        titles = tuple(f"ray::{task}" for task in doing or ("Actor", "start", "train", "final"))
         return [p for p in self.descendants() if p.name().startswith(titles)]
 
     def finished(self) -> int:
@@ -61,6 +61,11 @@ class Launched:
                 return int(connection.execute(query).fetchone()[0])
             except sqlite3.OperationalError:  # no tables yet
                 return 0
+
+    def is_released(self) -> bool:
+        """Whether nobody holds the sweep's lease."""
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+            return connection.execute("SELECT lease_expires FROM sweeps").fetchone() == (None,)
 
     def wait_until(self, is_so: Callable[[], object], limit_s: float = 90) -> None:
         deadline = time.monotonic() + limit_s

@@ -1,19 +1,20 @@
-"""The short part of the chaos tests; `make chaos` is the long one."""
+"""The short part of the chaos tests: coordinators with an inline worker. `make chaos` is the long one.
+
+What is done to sweeps on Ray in `make test` is in `test_ray_sweeps.py`.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from chaos import acts, campaign, ray_campaign
+from chaos import acts, campaign
 from chaos.campaign import PLACES, Toll
 from chaos.checker import Database
 from chaos.nursery import Nursery
 from postgres_server import PostgresServer
 
 from sweeper.crashpoints import Point
-
-N_TRIALS = 2
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,3 @@ def test_postgresql_that_is_away_for_longer_than_a_lease_costs_nothing(stage: St
             seconds=2 * acts.LEASE_S,
         )
     assert "trying again" in said
-
-
-@pytest.mark.ray
-def test_on_ray_killed_coordinators_and_workers_cost_nothing(
-    stage: Stage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    file = ray_campaign.write_experiment(tmp_path, N_TRIALS)
-    expected = ray_campaign.undisturbed(stage.nursery, file, tmp_path)
-    names = iter(range(10))
-    stores = lambda: f"sqlite:///{tmp_path / f'{next(names)}.db'}"  # noqa: E731
-    common = (tmp_path, file, expected, stores)
-    assert ray_campaign.coordinators(*common, n_kills=1, n_trials=N_TRIALS).n_kills == 1
-    assert ray_campaign.workers(*common, n_kills=2, n_trials=N_TRIALS).n_kills == 2
