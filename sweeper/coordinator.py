@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from sweeper.watcher import Watcher
     from sweeper.workers import Workers
 
+INTERRUPTED = "interrupted"
+"""Why an attempt ended that was given up with its sweep."""
+
 PATIENCE_S = 0.25
 """How long one look at the workers may take: so soon a stop is noticed."""
 
@@ -94,6 +97,7 @@ class Coordinator:
         self._unstored: dict[TrialKey, Run] = {}
         self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor)
         self._has_warned = False
+        self._stop = Event()
 
     def run(self, stop: Event | None = None) -> SweepState:
         """Run to the end, and tell how it ended.
@@ -103,14 +107,15 @@ class Coordinator:
 
         Raises FencedError where another coordinator took over, StoreError and ClusterError.
         """
+        self._stop = stop or self._stop
         try:
-            return self._run(stop or Event())
+            return self._run()
         except ClusterError:
             self._give_up_running()
             raise
 
-    def _run(self, stop: Event) -> SweepState:
-        while not stop.is_set():
+    def _run(self) -> SweepState:
+        while not self._stop.is_set():
             self._acknowledge(0)
             self._ask_ahead()
             is_out_of_time = self._left_s() <= 0
@@ -235,6 +240,9 @@ class Coordinator:
 
     def _on_lost(self, event: Lost) -> None:
         run = self._running.pop(event.slot)
+        if self._stop.is_set():  # that may be what killed the worker: a terminal's Ctrl-C goes to all
+            self._end_attempt(run, INTERRUPTED, strike=False)
+            return
         run.strikes += event.strike
         run.lost_on = event.slot
         if event.unreadable_checkpoint:
@@ -271,7 +279,7 @@ class Coordinator:
     def _give_up_running(self) -> None:
         for slot, run in self._running.items():
             self._workers.discard(slot)
-            self._end_attempt(run, "interrupted", strike=False)
+            self._end_attempt(run, INTERRUPTED, strike=False)
         self._running = {}
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -198,3 +199,22 @@ def test_the_limit_goes_to_the_worker(store: Store, make_experiment: MakeExperim
     experiment = make_experiment("resources.hang_factor=50")
     coordinate(experiment, new_sweep(store, experiment), workers=Limited(experiment)).run()
     assert set(limits) == {50 * 60.0, 50.0}
+
+
+def test_a_worker_that_dies_once_the_sweep_is_told_to_stop_costs_no_strike(
+    store: Store, tiny: Experiment
+) -> None:
+    stop = Event()
+
+    class Interrupted(SimulatedWorkers):
+        """As a terminal's Ctrl-C does: the coordinator is told, and every worker dies."""
+
+        def wait(self, timeout_s: float) -> list[Advanced | Lost]:
+            stop.set()
+            died, self._work = self._work, {}
+            return [Lost(slot, trial.key, n, "its process died", True) for slot, (trial, n) in died.items()]
+
+    committer = new_sweep(store, tiny)
+    assert coordinate(tiny, committer, workers=Interrupted(tiny)).run(stop) is SweepState.INTERRUPTED
+    (trial,) = [t for t in store.trials("s") if t.attempt]
+    assert (trial.state, trial.strikes) == (TrialState.QUEUED, 0)
