@@ -18,6 +18,9 @@ from sweeper.store import Store
 
 LEASE_S = 2
 
+WRITERS_OWN = (Point.BEFORE_COMMIT, Point.WITHIN_COMMIT, Point.AFTER_COMMIT)
+"""Points that the writer's thread reaches."""
+
 
 def write_experiment(directory: Path, lease_s: float = LEASE_S) -> Path:
     """The campaign's experiment, with a short lease."""
@@ -53,11 +56,16 @@ def freeze(nursery: Nursery, file: Path, url: str, point: Point, nth: int) -> Li
 def frozen_and_replaced(
     nursery: Nursery, directory: Path, url: str, expected: Database, point: Point, nth: int
 ) -> None:
-    """One that wakes after another has taken over writes nothing, and says why it stops."""
+    """One that wakes after another has taken over writes nothing, and says why it stops.
+
+    A freeze outside the writer's thread may catch that thread within a transaction: then SQLite's lock is kept.
+    """
     frozen = freeze(nursery, write_experiment(directory), url, point, nth)
     status, said = nursery.live(["resume", "chaos", "--store", url, "--workers", "inline"])
-    assert status == 0, said
     database = Database(url)
+    if database.is_sqlite and point not in WRITERS_OWN and status == 4:
+        return _goes_on_as_holder(nursery, frozen, said, database, expected)
+    assert status == 0, said
     after = database.dump()
     frozen.kill(signal.SIGCONT)
     assert nursery.wait(frozen) == 4, frozen.said
@@ -76,11 +84,19 @@ def frozen_with_the_lock(nursery: Nursery, directory: Path, url: str, expected: 
     frozen = freeze(nursery, write_experiment(directory), url, Point.WITHIN_COMMIT, 6)
     status, said = nursery.live(["resume", "chaos", "--store", url, "--workers", "inline"])
     assert status == 4, said
+    _goes_on_as_holder(nursery, frozen, said, Database(url), expected)
+
+
+def _goes_on_as_holder(
+    nursery: Nursery, frozen: Life, said: str, database: Database, expected: Database
+) -> None:
+    """Wake a coordinator that has kept the lock, of which the other one `said` so: it completes its sweep."""
     assert "locked" in said
+    assert f"process {frozen.pid} " in said
     assert "Traceback" not in said
     frozen.kill(signal.SIGCONT)
     assert nursery.wait(frozen) == 0, frozen.said
-    found = faults(Database(url), campaign.PLAN, expected)
+    found = faults(database, campaign.PLAN, expected)
     assert not found, "\n".join(found[:20])
 
 

@@ -113,6 +113,7 @@ def scenes(stage: Stage, outage_s: float) -> list[str]:
 def play_all(stage: Stage, wanted: argparse.Namespace, what: str) -> dict[str, Toll]:
     """Every campaign on one kind of database."""
     tolls = {"inline coordinators": inline(stage, wanted.inline, f"{what}, inline")}
+    say(f"{what}, inline: {tolls['inline coordinators']}")
     scenes(stage, wanted.outage)
     file = ray_campaign.write_experiment(stage.directory, N_TRIALS)
     expected = ray_campaign.undisturbed(stage.nursery, file, stage.directory)
@@ -125,6 +126,7 @@ def play_all(stage: Stage, wanted: argparse.Namespace, what: str) -> dict[str, T
         n_trials=N_TRIALS,
         said=told(f"{what}, coordinators on Ray"),
     )
+    say(f"{what}, coordinators on Ray: {tolls['coordinators on Ray']}")
     tolls["workers on Ray"] = ray_campaign.workers(
         stage.directory,
         file,
@@ -134,6 +136,7 @@ def play_all(stage: Stage, wanted: argparse.Namespace, what: str) -> dict[str, T
         n_trials=N_TRIALS,
         said=told(f"{what}, workers on Ray"),
     )
+    say(f"{what}, workers on Ray: {tolls['workers on Ray']}")
     return tolls
 
 
