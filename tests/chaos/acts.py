@@ -58,7 +58,7 @@ def frozen_and_replaced(
 ) -> None:
     """One that wakes after another has taken over writes nothing, and says why it stops.
 
-    A freeze outside the writer's thread may catch that thread within a transaction: then SQLite's lock is kept.
+    A freeze outside the writer's thread may catch that within a transaction: then SQLite's lock is kept.
     """
     frozen = freeze(nursery, write_experiment(directory), url, point, nth)
     status, said = nursery.live(["resume", "chaos", "--store", url, "--workers", "inline"])
