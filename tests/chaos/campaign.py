@@ -52,12 +52,19 @@ PLACES = (*(point.value for point in Point), RANDOM)
 MOST_LIVES = 400
 """A sweep that is not complete after so many makes no progress."""
 
+MOST_MISSES = 50
+"""A place where so many in a row were to end, and none did, can't be reached at all."""
+
 
 @dataclass
 class Toll:
-    """What a campaign has cost: kills by where they struck, lives and sweeps."""
+    """What a campaign has cost: kills by where they struck, lives and sweeps.
+
+    `misses` counts the lives in a row that were to end at a place and never came there.
+    """
 
     kills: Counter[str] = field(default_factory=Counter)
+    misses: Counter[str] = field(default_factory=Counter)
     n_lives: int = 0
     n_sweeps: int = 0
 
@@ -65,6 +72,13 @@ class Toll:
     def n_kills(self) -> int:
         """Kills in all."""
         return self.kills.total()
+
+    def note(self, where: str, *, is_hit: bool) -> None:
+        """A life that was to end at `where` ended there, or elsewhere. Fails where none ever does."""
+        self.n_lives += 1
+        self.kills[where] += is_hit
+        self.misses[where] = 0 if is_hit else self.misses[where] + 1
+        assert self.misses[where] < MOST_MISSES, f"never hit: {where}"
 
     def least_of(self, places: Sequence[str]) -> str:
         """Where fewest have struck."""
@@ -127,14 +141,12 @@ def _one_sweep(
         exists = database.rows("SELECT count(*) FROM sweeps") == [(1,)]
         command = ["resume", "chaos"] if exists else ["run", str(file)]
         life = nursery.start([*command, *common], None if where == RANDOM else where, nth)
-        toll.n_lives += 1
         if where == RANDOM:
             time.sleep(draw.uniform(0.02, 0.5))
             life.kill()
         status = nursery.wait(life)
-        if status == -signal.SIGKILL:
-            toll.kills[where] += 1
-        else:
-            assert status == 0, life.said
+        assert status in (0, -signal.SIGKILL), life.said
+        toll.note(where, is_hit=status != 0)
+        if status == 0:
             return
     raise AssertionError(f"not complete after {MOST_LIVES} lives")

@@ -14,7 +14,15 @@ from typing import Any
 
 import psycopg
 
-WATCHED = ("attempts", "epochs", "trials")
+NO_STRIKES = ("complete", "interrupted", "its coordinator died")
+"""Ends of attempts that are no fault of their trials."""
+
+NOTED = (
+    "SELECT 'attempt', trial_id, attempt FROM attempts UNION ALL "
+    "SELECT 'epoch', trial_id, attempt FROM epochs UNION ALL "
+    "SELECT 'end', id, attempt FROM trials WHERE finished_at IS NOT NULL"
+)
+"""What the triggers must have noted: were they silent, no fenced write would show."""
 
 SQLITE_WATCH = """
 CREATE TABLE chaos_audit (what TEXT, trial_id INTEGER, attempt INTEGER, writer TEXT, token INTEGER);
@@ -137,13 +145,16 @@ def _broken_attempts(database: Database) -> list[str]:
     """Attempts count from 1 without a gap, all have ended, the last one by the trial's completion."""
     found = []
     query = (
-        "SELECT t.id, t.attempt, a.attempt, a.ended_at, a.why, a.worker FROM trials t "
-        "JOIN attempts a ON a.trial_id = t.id ORDER BY t.id, a.attempt"
+        "SELECT t.id, t.attempt, a.attempt, a.ended_at, a.why, a.worker, a.started_at, a.strike "
+        "FROM trials t LEFT JOIN attempts a ON a.trial_id = t.id ORDER BY t.id, a.attempt"
     )
     by_trial: dict[int, list[tuple[Any, ...]]] = {}
     for row in database.rows(query):
         by_trial.setdefault(row[0], []).append(row)
     for trial, rows in by_trial.items():
+        if rows[0][2] is None:
+            found.append(f"trial {trial}: no attempt")
+            continue
         if [row[2] for row in rows] != list(range(1, rows[0][1] + 1)):
             found.append(f"trial {trial}: attempts {[row[2] for row in rows]}")
         if any(row[3] is None for row in rows):
@@ -153,6 +164,10 @@ def _broken_attempts(database: Database) -> list[str]:
         tokens = [token_of(row[5]) for row in rows]
         if tokens != sorted(tokens):
             found.append(f"trial {trial}: coordinators {tokens}")
+        if any(row[3] is not None and row[3] < row[6] for row in rows):
+            found.append(f"trial {trial}: an attempt ended before it began")
+        if any(row[7] and row[4] in NO_STRIKES for row in rows):
+            found.append(f"trial {trial}: a strike for {[row[4] for row in rows if row[7]]}")
     return found
 
 
@@ -178,7 +193,8 @@ def _broken_epochs(database: Database, plan: Plan) -> list[str]:
             found.append(f"trial {trial} attempt {attempt}: epoch {mine[0][0]} lies before {first_epoch}")
         # A new attempt takes over from its first epoch on: what an earlier one had from there counts no more.
         before = [epoch for epoch in counting.get((trial, name), []) if epoch < first_epoch]
-        counting[trial, name] = before + [epoch for epoch, _, _ in mine]
+        counting[trial, name] = before + [epoch for epoch, _, _ in recorded.pop((trial, attempt), [])]
+    found += [f"trial {trial} attempt {attempt}: has epochs and isn't there" for trial, attempt in recorded]
     for (trial, name), epochs in counting.items():
         whole = list(range(1, plan.epochs + 1))
         is_right = epochs == sorted(set(epochs) & set(whole)) if name in plan.lasting else epochs == whole
@@ -188,9 +204,12 @@ def _broken_epochs(database: Database, plan: Plan) -> list[str]:
 
 
 def _fenced_writes(database: Database) -> list[str]:
-    """Every row was written by the coordinator that held the lease just then."""
+    """Every row was written by the coordinator that held the lease just then, and there is a note of each."""
     rows = database.rows("SELECT what, trial_id, attempt, writer, token FROM chaos_audit")
-    return [f"written by a fenced coordinator: {row}" for row in rows if token_of(row[3]) != row[4]]
+    found = [f"written by a fenced coordinator: {row}" for row in rows if token_of(row[3]) != row[4]]
+    noted, stored = {row[:3] for row in rows}, set(database.rows(NOTED))
+    found += [f"stored, and nobody noted it: {row}" for row in sorted(stored - noted)]
+    return found + [f"noted, and not stored any more: {row}" for row in sorted(noted - stored)]
 
 
 def token_of(worker: str | None) -> int:

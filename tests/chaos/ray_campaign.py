@@ -180,11 +180,13 @@ def _one_sweep(
             nth=nth,
         ) as life:
             status = life.wait()
-            toll.n_lives += 1
+            assert status in (0, -signal.SIGKILL), life.said
+            if spared:
+                toll.n_lives += 1
+            else:
+                toll.note(where, is_hit=status != 0)
             if status == 0:
                 return
-            assert status == -signal.SIGKILL, life.said
-            toll.kills[where] += 1
 
 
 WORKERS_OWN = (Point.BEFORE_CHECKPOINT, Point.AFTER_CHECKPOINT)
