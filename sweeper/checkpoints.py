@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +22,6 @@ from sweeper.records import Checkpoint, TrialKey
 SUFFIX = ".checkpoint"
 PARTIAL = ".partial"
 """What is added to the name of a file that is being written."""
-
-_PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +88,22 @@ class CheckpointFiles:
 def directory_of(root: str, sweep: str, created_at: datetime) -> str:
     """A sweep's own directory below the configured one; a later sweep of the same name has another.
 
-    A local path is made absolute, since workers may run elsewhere. Raises CheckpointError for the home
-    directory of a user who doesn't exist.
+    A local path is made absolute, since workers may run elsewhere. Raises CheckpointError as `absolute` does.
     """
     own = f"{quote(sweep, safe='')}-{created_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
+    root = absolute(root)
+    return f"{root}{own}" if root.endswith("/") else f"{root}/{own}"
+
+
+def absolute(root: str) -> str:
+    """The configured directory as it is called from anywhere; a URL stays as it is.
+
+    Raises CheckpointError for the home directory of a user who doesn't exist.
+    """
     if _is_url(root):
-        return f"{root}{own}" if root.endswith("/") else f"{root}/{own}"
+        return root
     try:
-        return str(Path(root).expanduser().absolute() / own)
+        return str(Path(root).expanduser().absolute())
     except RuntimeError:
         raise CheckpointError(f"checkpoint.directory = {root!r}: there is no such user") from None
 
@@ -133,6 +140,11 @@ def _stem(key: TrialKey) -> str:
 
 def _name(key: TrialKey, checkpoint: Checkpoint) -> str:
     return f"{_stem(key)}-attempt-{checkpoint.attempt}-epoch-{checkpoint.epoch}{SUFFIX}"
+
+
+def _probe() -> str:
+    """A name that no file has: the directory may hold other things."""
+    return f"sweeper-probe-{uuid.uuid4().hex}"
 
 
 def _is_url(directory: str) -> bool:
@@ -198,9 +210,9 @@ class _Local:
 
     def probe(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        probe = self._directory / _PROBE
+        probe = self._directory / _probe()
         probe.write_bytes(b"")
-        probe.unlink(missing_ok=True)  # another coordinator's probe may have been this one
+        probe.unlink()
 
     def write(self, name: str, data: bytes) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -249,8 +261,9 @@ class _Remote:
         self._directory = directory
 
     def probe(self) -> None:
-        self._put(_PROBE, b"")
-        self._system.rm_file(self._path(_PROBE))
+        probe = _probe()
+        self._put(probe, b"")
+        self._system.rm_file(self._path(probe))
 
     def write(self, name: str, data: bytes) -> None:
         reach(Point.BEFORE_CHECKPOINT)

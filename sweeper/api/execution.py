@@ -9,7 +9,7 @@ from typing import Any
 from sweeper import experiment as experiments
 from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
-from sweeper.api.job import Job, Means, WorkerCount, execute
+from sweeper.api.job import Job, Means, WorkerCount, checkpoint_files, execute, require_writable_checkpoints
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
 from sweeper.errors import InterruptedSweepError, LeaseHeldError, SweepExistsError, UsageError
 from sweeper.experiment import Experiment
@@ -42,13 +42,14 @@ def run(
     in the store whose trials TPE shall know. Ctrl-C and SIGTERM stop it
     cleanly: it raises InterruptedSweepError, and `resume` goes on.
 
-    Raises ExperimentError, DataError, SweepExistsError, StoreError and ClusterError.
+    Raises ExperimentError, DataError, SweepExistsError, CheckpointError, StoreError and ClusterError.
     """
     experiment = preparation.read(source, settings)
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
     _require_unused(open_store(store), sweep_name, experiment)
     earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
     images = data.load(experiment, data.directory(data_dir))
+    require_writable_checkpoints(experiment)
     depends_on = {**facts.describe(images), **earlier}
     opened = open_store(store, create=True)
 
@@ -91,6 +92,9 @@ def resume(
     experiment = experiments.extended(stored, settings, source=f"sweep {name}")
     is_extended = experiment.document() != stored.document()
     if began.state is SweepState.COMPLETE and not is_extended:
+        # Its coordinator may have been killed just before it did this.
+        if (files := checkpoint_files(began.experiment, name, began.created_at)) is not None:
+            files.forget_all()
         return sweep
     shown = display or Silent()
     images = data.load(experiment, data.directory(data_dir))

@@ -16,7 +16,7 @@ from sweeper.api.tidying import Tidier
 from sweeper.checkpoints import CheckpointFiles
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
-from sweeper.errors import ClusterError, InterruptedSweepError
+from sweeper.errors import CheckpointError, ClusterError, InterruptedSweepError, NotFoundError
 from sweeper.experiment import Experiment
 from sweeper.judging import Judges
 from sweeper.records import Origin, Phase, StoredTrial, SweepState
@@ -76,6 +76,8 @@ def execute(job: Job, means: Means, display: Display) -> None:
             if not signals.stop.is_set():
                 raise
             state = SweepState.INTERRUPTED  # a terminal's Ctrl-C reaches Ray's processes as well
+            if not _is_stored(job):
+                _require_going_on(job, signals)
     if state is SweepState.INTERRUPTED:
         raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
     if state is SweepState.STOPPED:
@@ -86,7 +88,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
     with contextlib.ExitStack() as stack:  # what is entered last is left first
         lease = stack.enter_context(contextlib.ExitStack())
         notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
-        _require_writable_checkpoints(job)
+        _tell_of_checkpoints(job, display)
         writer = None if job.is_new else _writer(job, lease, display, signals)
         _require_going_on(job, signals)
         make_workers = stack.enter_context(_workers(job, means, notes, display, signals))
@@ -107,11 +109,32 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
         return state
 
 
-def _require_writable_checkpoints(job: Job) -> None:
+def require_writable_checkpoints(experiment: Experiment) -> None:
     """Raises CheckpointError where progress is to be saved and can't be."""
-    section = job.experiment.checkpoint
+    section = experiment.checkpoint
     if section.every_epochs:
-        CheckpointFiles(section.directory).require_writable()
+        CheckpointFiles(checkpoints.absolute(section.directory)).require_writable()
+
+
+def _tell_of_checkpoints(job: Job, display: Display) -> None:
+    """Say where a sweep that is gone on with can't save progress: its directory can't be changed any more.
+
+    Refusing to go on would lose the work that checkpoints are to protect.
+    """
+    if job.is_new:
+        return
+    try:
+        require_writable_checkpoints(job.experiment)
+    except CheckpointError as error:
+        display.note(f"{error}; trials go on without checkpoints")
+
+
+def _is_stored(job: Job) -> bool:
+    try:
+        job.store.sweep(job.name)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _require_going_on(job: Job, signals: Signals) -> None:

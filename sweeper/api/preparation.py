@@ -1,10 +1,11 @@
 """What a sweep, and the plan of one, begin with: the experiment read, its classes looked up, its workers."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweeper import checkpoints, optimizers, space
 from sweeper import experiment as experiments
-from sweeper import optimizers, space
 from sweeper.api.job import WorkerCount
 from sweeper.errors import ExperimentError, UsageError
 from sweeper.experiment import ArmSpace, Experiment
@@ -14,9 +15,10 @@ def read(source: Experiment | Path | str, settings: Sequence[str]) -> Experiment
     """The experiment that a user names, a file or an `Experiment`, with "key=value" on top of it.
 
     Raises ExperimentError with every mistake, also where an arm's class of torch.optim, or a value for it, is
-    none: only torch knows.
+    none: only torch knows. A directory for checkpoints is made absolute: the sweep may be resumed from
+    elsewhere. Raises CheckpointError for one in the home of a user who doesn't exist.
     """
-    experiment = _read(source, settings)
+    experiment = _with_absolute_checkpoints(_read(source, settings))
     if problems := _class_problems(experiment):
         raise ExperimentError(experiment.name if isinstance(source, Experiment) else str(source), problems)
     return experiment
@@ -28,6 +30,14 @@ def _read(source: Experiment | Path | str, settings: Sequence[str]) -> Experimen
     if not settings:
         return source
     return experiments.from_document(source.document(), settings, text=source.text, is_resolved=True)
+
+
+def _with_absolute_checkpoints(experiment: Experiment) -> Experiment:
+    section = experiment.checkpoint
+    if not section.every_epochs:
+        return experiment
+    where = checkpoints.absolute(section.directory)
+    return dataclasses.replace(experiment, checkpoint=section.model_copy(update={"directory": where}))
 
 
 def _class_problems(experiment: Experiment) -> list[str]:

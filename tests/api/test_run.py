@@ -1,6 +1,7 @@
 """Sweeps from Python, with the inline worker: everything but Ray is real."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +12,9 @@ import pytest
 
 import sweeper
 from sweeper.api import Silent, execution, open_store, resume, run
+from sweeper.checkpoints import directory_of
 from sweeper.errors import (
+    CheckpointError,
     ClusterError,
     DataError,
     InterruptedSweepError,
@@ -21,7 +24,7 @@ from sweeper.errors import (
     UsageError,
 )
 from sweeper.experiment import Experiment, extended
-from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialState
+from sweeper.records import EpochRecord, FinalScore, SweepState, Trial, TrialKey, TrialState
 from sweeper.store import Committer, ExperimentExtended, Store
 from sweeper.store.schema import sweeps
 from sweeper.workers.inline import InlineWorkers
@@ -295,3 +298,113 @@ def test_what_a_sweep_learns_is_shown_while_it_runs(tiny: Experiment, store: Sto
     assert (sweep, n_known) == ("tiny", 0)
     assert "sha256" in notes[0]
     assert epochs.count(2) >= 17
+
+
+SAVING = ("checkpoint.every_epochs=1", "final.top_k=0")
+
+
+def saved(root: Path) -> list[str]:
+    return [path.name for path in root.rglob("*.checkpoint")]
+
+
+def test_a_sweep_finds_its_checkpoints_from_any_directory(
+    store: Store, make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StopAtEpoch(Silent):
+        def advanced(self, trial: Trial, record: EpochRecord) -> None:
+            if record.epoch == 2 and trial.key.number == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    class Told(Silent):
+        causes: list[str] = []  # noqa: RUF012
+
+        def lost(self, key: TrialKey, attempt: int, cause: str) -> None:
+            self.causes.append(cause)
+
+    monkeypatch.setattr("sweeper.pacing.STRETCH_S", 1e-4)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    experiment = make_experiment(*SAVING, "checkpoint.directory='saved'", "budget.epochs=4")
+    with pytest.raises(InterruptedSweepError):
+        run(experiment, store, workers="inline", display=StopAtEpoch())
+    assert saved(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "there")
+    sweep = resume(experiment.name, store, workers="inline", display=Told())
+    assert Told.causes == []
+    assert sweep.info.state is SweepState.COMPLETE
+    assert sweep.attempts["first_epoch"].max() > 1
+    assert list((tmp_path / "here" / "saved").iterdir()) == []
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_home_directory_is_the_users_own_and_nothing_in_it_is_touched(
+    store: Store, make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "probe").write_text("the user's own")
+    monkeypatch.chdir(tmp_path)
+    run(make_experiment(*SAVING, "checkpoint.directory='~'"), store, workers="inline")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["probe"]
+    assert (tmp_path / "home" / "probe").read_text() == "the user's own"
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("directory", ["file/in/the/way", "~nobody-of-that-name/saved"])
+def test_a_sweep_that_cannot_save_its_checkpoints_is_not_made(
+    directory: str, make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    experiment = make_experiment(*SAVING, f"checkpoint.directory='{directory}'")
+    with pytest.raises(CheckpointError):
+        run(experiment, f"sqlite:///{tmp_path / 'store.db'}", workers="inline")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_sweep_whose_checkpoints_can_be_saved_no_more_can_be_resumed(
+    store: Store, make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    class Noting(StopAfter):
+        def __init__(self, n: int) -> None:
+            super().__init__(n)
+            self.notes: list[str] = []
+
+        def note(self, line: str) -> None:
+            self.notes.append(line)
+
+    root = tmp_path / "saved"
+    experiment = make_experiment(*SAVING, f"checkpoint.directory='{root}'")
+    with pytest.raises(InterruptedSweepError):
+        run(experiment, store, workers="inline", display=StopAfter(1))
+    shutil.rmtree(root)
+    root.write_text("a file now")
+    shown = Noting(-1)
+    sweep = resume(experiment.name, store, workers="inline", display=shown)
+    assert sweep.info.state is SweepState.COMPLETE
+    assert [line for line in shown.notes if line.endswith("trials go on without checkpoints")]
+
+
+def test_resuming_a_complete_sweep_removes_checkpoints_that_were_left(
+    store: Store, make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    experiment = make_experiment(*SAVING, f"checkpoint.directory='{tmp_path / 'saved'}'")
+    sweep = run(experiment, store, workers="inline")
+    own = Path(directory_of(str(tmp_path / "saved"), experiment.name, sweep.info.created_at))
+    own.mkdir()
+    (own / "adam-search-00001-attempt-1-epoch-1.checkpoint").write_bytes(b"")
+    resume(experiment.name, store)
+    assert list((tmp_path / "saved").iterdir()) == []
+
+
+def test_what_is_interrupted_while_ray_starts_is_not_said_to_be_resumable(
+    store: Store, make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ClusterError("Ray can't be started")
+
+    monkeypatch.setattr("sweeper.workers.ray.cluster", interrupted)
+    with pytest.raises(InterruptedSweepError, match="nothing of it is stored"):
+        run(make_experiment(), store, workers=1)
