@@ -147,5 +147,17 @@ def _take(store: Store, name: str, lease_s: float, display: Display, stop: Event
             if not has_told:
                 display.note(f"{held}; waiting for it")
                 has_told = True
-        if stop.wait(min(1.0, lease_s / 10)):
+        if _is_set_within(stop, min(1.0, lease_s / 10)):
             raise InterruptedSweepError(f"interrupted before sweep {name} began; it is left as it was")
+
+
+def _is_set_within(stop: Event, seconds: float) -> bool:
+    """Whether `stop` is set before so many seconds are over.
+
+    `stop.wait` would hold the event's lock now and then, for which a signal's handler would wait for ever: it
+    runs in this thread.
+    """
+    deadline = time.monotonic() + seconds
+    while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.05))
+    return stop.is_set()

@@ -29,12 +29,12 @@ class Signals:
         """Set by the first signal."""
         self.on_stop: Callable[[], None] = lambda: None
         """Called then, within the handler, in the main thread; it may raise, to leave what is under way."""
-        self._first_at = 0.0
+        self._first_at: float | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        if not self.stop.is_set():
-            self._first_at = time.monotonic()
+        if self._first_at is None:
+            self._first_at = time.monotonic()  # first of all: setting an event takes a lock
             self.stop.set()
             self.on_stop()
         elif time.monotonic() - self._first_at > SAME_S:
