@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError
 
 from sweeper.checkpoints import CheckpointFiles
-from sweeper.errors import CheckpointError
+from sweeper.errors import CheckpointError, ClusterError
 from sweeper.experiment import Experiment
-from sweeper.records import Checkpoint, Trial
+from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
-from sweeper.workers.ray import namespace
+from sweeper.workers.ray import namespace, pool
 from sweeper.workers.ray.actor import Actor, Assignment, Unreadable
+from sweeper.workers.ray.deaths import Death
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
+from sweeper.workers.ray.pool import START_FAILURES, RayWorkers
 from sweeper.workers.ray.privacy import without_passwords
+from sweeper.workers.ray.worker import Worker
 
 MakeTrial = Any
 
@@ -95,3 +99,27 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
     assert [r.train_loss for r in gone_on.records] == [r.train_loss for r in second.records]
     with pytest.raises(CheckpointError):
         CheckpointFiles(str(tmp_path)).load(trial.key, Checkpoint(4, 2))
+
+
+def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start(
+    monkeypatch: pytest.MonkeyPatch, make_trial: MakeTrial
+) -> None:
+    busy = Worker(0, actor=None, call="busy", slot=WorkerInfo("1/0", "here", "cpu"), trial=make_trial())
+    starting = Worker(1, actor=None, call="starting", failures=START_FAILURES - 1)
+
+    def dead(call: Any) -> None:
+        raise ActorDiedError
+
+    monkeypatch.setattr(pool, "_ready", lambda calls, timeout_s: calls)
+    monkeypatch.setattr(pool.ray, "get", dead)
+    monkeypatch.setattr(pool.ray, "kill", lambda actor: None)
+    monkeypatch.setattr(pool.deaths, "of_process", lambda worker, error: Death("its process died", True))
+    monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
+    monkeypatch.setattr(RayWorkers, "_spawn", lambda self, failures=0: Worker(2, None, "new", failures))
+    workers = RayWorkers()  # type: ignore[call-arg]
+    workers._workers, workers._wakefulness = [busy, starting], Wakefulness()
+    slot = busy.slot
+    assert slot is not None
+    with pytest.raises(ClusterError, match="can't start"):
+        workers.wait(0)
+    workers.discard(slot)  # as the coordinator does with all that it had running

@@ -105,8 +105,13 @@ class RayWorkers:
         self._at(slot).send(until_epoch, limit_s)
 
     def discard(self, slot: Slot) -> None:
-        """Take the trial away. A call under way is let run, to its limit; what it gives is dropped."""
-        self._at(slot).trial = None
+        """Take the trial away. A call under way is let run, to its limit; what it gives is dropped.
+
+        The worker may be gone already, where `wait` had found that out and then raised.
+        """
+        for worker in self._workers:
+            if worker.slot == slot:
+                worker.trial = None
 
     def wait(self, timeout_s: float) -> list[Advanced | Lost]:
         """Collect what workers report; replace those that died or hang."""
