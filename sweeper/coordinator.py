@@ -190,10 +190,10 @@ class Coordinator:
     def _advance(self, slot: Slot, run: Run) -> None:
         """Send the worker on: a stretch ahead, at most to the trial's next rung."""
         optimizer = run.trial.key.optimizer
-        stop = run.epoch + self._pace.stretch(optimizer, run.records)
+        stop = run.epoch + self._pace.stretch(optimizer, run.records, run.batch_size)
         rung = self._judges.next_rung(run.trial, run.epoch)
         until = min(stop, rung) if rung else stop
-        limit_s = self._pace.limit_s(optimizer, run.records, until - run.epoch)
+        limit_s = self._pace.limit_s(optimizer, run.records, until - run.epoch, run.batch_size)
         self._workers.advance(slot, until, limit_s)
 
     def _on_advanced(self, event: Advanced) -> None:
@@ -201,7 +201,7 @@ class Coordinator:
         run.records += event.records
         writes: list[Write] = []
         if event.records:
-            self._pace.learn(event.key.optimizer, run.records)
+            self._pace.learn(event.key.optimizer, run.records, run.batch_size)
             writes.append(_recorded(event, run))
             self._watcher.advanced(run.trial, event.records[-1])
         if event.checkpoint is not None:

@@ -18,39 +18,54 @@ UNKNOWN_S = 60.0
 class Pace:
     """What an epoch takes, learnt per optimizer from what its trials report.
 
-    `epochs` is a whole trial; a worker that takes `hang_factor` times what it should hangs.
+    `epochs` is a whole trial; a worker that takes `hang_factor` times what it should hangs. `batch_size` is
+    the trial's, 0 where it has none: an epoch of small batches takes longer than one of large ones.
     """
 
     def __init__(self, epochs: int, hang_factor: float) -> None:
         self._epochs = epochs
         self._hang_factor = hang_factor
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, dict[int, float]] = {}
         self._steps: dict[str, int] = {}
 
-    def learn(self, optimizer: str, records: Sequence[EpochRecord]) -> None:
+    def learn(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> None:
         """A trial of `optimizer` has recorded `records` so far, at least one."""
-        self._seconds[optimizer] = _epoch_s(records)
+        self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
         self._steps[optimizer] = max(_longest(records), self._steps.get(optimizer, 1))
 
-    def stretch(self, optimizer: str, records: Sequence[EpochRecord]) -> int:
+    def stretch(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> int:
         """How many epochs to ask for, at least one, of a trial that has recorded `records` so far.
 
         They may reach beyond the trial's end, which the worker knows: a rule may have a budget of its own.
         """
-        epoch_s = _epoch_s(records) if records else self._seconds.get(optimizer, STRETCH_S)
+        epoch_s = self._expected_s(optimizer, records, batch_size)
+        epoch_s = STRETCH_S if epoch_s is None else epoch_s
         return max(1, int(STRETCH_S / epoch_s)) if epoch_s > 0 else self._epochs
 
-    def limit_s(self, optimizer: str, records: Sequence[EpochRecord], n_epochs: int) -> float:
+    def limit_s(
+        self, optimizer: str, records: Sequence[EpochRecord], n_epochs: int, batch_size: int = 0
+    ) -> float:
         """After how many seconds a worker hangs that was asked for `n_epochs` more.
 
-        By the trial's own pace, or that of its optimizer's earlier trials while it has none. A step that
+        By the trial's own pace, or, while it has none, what its optimizer's earlier trials took. A step that
         spans epochs is taken whole.
         """
-        epoch_s = _epoch_s(records) if records else self._seconds.get(optimizer)
+        epoch_s = self._expected_s(optimizer, records, batch_size)
         if epoch_s is None:
             return self._hang_factor * UNKNOWN_S
         expected_s = epoch_s * max(n_epochs, self._steps.get(optimizer, 1))
         return max(self._hang_factor * max(expected_s, STRETCH_S), LEAST_LIMIT_S)
+
+    def _expected_s(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int) -> float | None:
+        """What an epoch should take; None where nothing is known yet."""
+        if records:
+            return _epoch_s(records)
+        known = self._seconds.get(optimizer, {})
+        if batch_size in known:
+            return known[batch_size]
+        # A smaller batch takes no longer than a larger one: an epoch is longer by its steps at most.
+        longest = [seconds * max(1.0, size / max(batch_size, 1)) for size, seconds in known.items()]
+        return max(longest, default=None)
 
 
 def _epoch_s(records: Sequence[EpochRecord]) -> float:

@@ -34,6 +34,11 @@ class Run:
         return self.records[-1].epoch if self.records else 0
 
     @property
+    def batch_size(self) -> int:
+        """How many images a step sees; 0 where the rule sees all of them."""
+        return int(self.trial.params.get("batch_size", 0))
+
+    @property
     def train_s(self) -> float:
         """Seconds spent on training, in all epochs that count."""
         return sum(record.train_s for record in self.records)

@@ -181,6 +181,17 @@ def test_a_worker_hangs_after_hang_factor_times_what_its_trial_should_take(make_
     assert Pace(10, hang_factor=2).limit_s("sgd", records(make_record, 1, seconds=1e-3), 5) == 10
 
 
+def test_a_trial_of_small_batches_is_given_the_time_for_its_steps(make_record: MakeRecord) -> None:
+    pace = Pace(100, hang_factor=20)
+    pace.learn("adam", records(make_record, 1, 2, seconds=0.1), batch_size=4096)
+    assert pace.stretch("adam", [], batch_size=4096) == 10
+    assert pace.stretch("adam", [], batch_size=16) == 1, "it may take 256 times as long"
+    assert pace.limit_s("adam", [], 1, batch_size=16) == pytest.approx(20 * 25.6)
+    pace.learn("adam", records(make_record, 1, seconds=0.5), batch_size=16)
+    assert pace.limit_s("adam", [], 4, batch_size=16) == 20 * 2.0, "as known by now"
+    assert pace.stretch("adam", [], batch_size=8192) == 2, "nor faster than any that is known"
+
+
 def test_a_step_that_spans_epochs_is_waited_for_whole(make_record: MakeRecord) -> None:
     pace = Pace(10, hang_factor=2)
     known = records(make_record, 400, 800, seconds=100.0)
