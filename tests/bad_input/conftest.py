@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from bad_input.sweeps import write_sweep
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +18,12 @@ SHARED: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_c
 settings.register_profile("ci", max_examples=30, derandomize=True, **SHARED)
 settings.register_profile("long", max_examples=3_000, **SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers() -> None:
+    """Hypothesis draws them; a worker that trained in this process before has turned them to zero."""
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")
