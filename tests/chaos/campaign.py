@@ -93,8 +93,8 @@ def write_experiment(directory: Path) -> Path:
 
 
 def undisturbed(nursery: Nursery, file: Path, directory: Path) -> Database:
-    """The sweep that nobody disturbed."""
-    url = f"sqlite:///{directory / 'undisturbed.db'}"
+    """The sweep that nobody disturbed, in one process without Ray."""
+    url = f"sqlite:///{directory / f'{file.stem}-undisturbed.db'}"
     status, said = nursery.live(["run", str(file), "--store", url, "--workers", "inline"])
     assert status == 0, said
     return Database(url)

@@ -118,28 +118,13 @@ def play_all(stage: Stage, wanted: argparse.Namespace, what: str) -> dict[str, T
     tolls = {"inline coordinators": inline(stage, wanted.inline, f"{what}, inline")}
     say(f"{what}, inline: {tolls['inline coordinators']}")
     scenes(stage, wanted.outage)
-    file = ray_campaign.write_experiment(stage.directory, N_TRIALS)
-    expected = ray_campaign.undisturbed(stage.nursery, file, stage.directory)
-    tolls["coordinators on Ray"] = ray_campaign.coordinators(
-        stage.directory,
-        file,
-        expected,
-        stage.new_store,
-        n_kills=wanted.ray,
-        n_trials=N_TRIALS,
-        said=told(f"{what}, coordinators on Ray"),
-    )
-    say(f"{what}, coordinators on Ray: {tolls['coordinators on Ray']}")
-    tolls["workers on Ray"] = ray_campaign.workers(
-        stage.directory,
-        file,
-        expected,
-        stage.new_store,
-        n_kills=wanted.workers,
-        n_trials=N_TRIALS,
-        said=told(f"{what}, workers on Ray"),
-    )
-    say(f"{what}, workers on Ray: {tolls['workers on Ray']}")
+    sweeps = ray_campaign.Sweeps.of(stage.nursery, stage.directory, stage.new_store, N_TRIALS)
+    for name, campaign_of, n_kills in (
+        ("coordinators on Ray", ray_campaign.coordinators, wanted.ray),
+        ("workers on Ray", ray_campaign.workers, wanted.workers),
+    ):
+        tolls[name] = campaign_of(sweeps, n_kills=n_kills, said=told(f"{what}, {name}"))
+        say(f"{what}, {name}: {tolls[name]}")
     return tolls
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from chaos import campaign
 from chaos.campaign import Toll
 from chaos.checker import Database, Plan, faults
 from chaos.nursery import Nursery
@@ -123,30 +124,40 @@ def write_experiment(directory: Path, n_trials: int) -> Path:
     return path
 
 
-def undisturbed(nursery: Nursery, file: Path, directory: Path) -> Database:
-    """The sweep that nobody disturbed, in one process without Ray."""
-    url = f"sqlite:///{directory / 'ray-undisturbed.db'}"
-    status, said = nursery.live(["run", str(file), "--store", url, "--workers", "inline"])
-    assert status == 0, said
-    return Database(url)
+@dataclass(frozen=True)
+class Sweeps:
+    """Sweeps of one experiment on Ray, each in a new store, and what every one of them must come to."""
 
+    directory: Path
+    file: Path
+    expected: Database
+    new_store: Callable[[], str]
+    n_trials: int
 
-def new_database(url: str) -> Database:
-    """A store with Sweeper's tables and nothing in them, watched."""
-    Store.open(url, create=True).close()
-    database = Database(url)
-    database.watch()
-    return database
+    @classmethod
+    def of(cls, nursery: Nursery, directory: Path, new_store: Callable[[], str], n_trials: int) -> "Sweeps":
+        """Those with so many trials of each optimizer; trains them once undisturbed."""
+        file = write_experiment(directory, n_trials)
+        return cls(directory, file, campaign.undisturbed(nursery, file, directory), new_store, n_trials)
+
+    def new(self) -> Database:
+        """A store with Sweeper's tables and nothing in them, watched."""
+        url = self.new_store()
+        Store.open(url, create=True).close()
+        database = Database(url)
+        database.watch()
+        return database
+
+    def require_whole(self, database: Database) -> None:
+        """Fails where its sweep lost or doubled anything."""
+        found = faults(database, plan(self.n_trials), self.expected)
+        assert not found, "\n".join([database.url, *found[:20]])
 
 
 def coordinators(
-    directory: Path,
-    file: Path,
-    expected: Database,
-    new_store: Callable[[], str],
+    sweeps: Sweeps,
     *,
     n_kills: int,
-    n_trials: int,
     seed: int = 0,
     said: Callable[[Toll], None] = lambda toll: None,
 ) -> Toll:
@@ -154,27 +165,24 @@ def coordinators(
     draw = random.Random(seed)
     toll = Toll()
     while toll.n_kills < n_kills:
-        database = new_database(new_store())
-        _one_sweep(directory, file, database, draw, toll, n_kills)
-        found = faults(database, plan(n_trials), expected)
-        assert not found, "\n".join([database.url, *found[:20]])
+        database = sweeps.new()
+        _one_sweep(sweeps, database, draw, toll, n_kills)
+        sweeps.require_whole(database)
         toll.n_sweeps += 1
         said(toll)
     return toll
 
 
-def _one_sweep(
-    directory: Path, file: Path, database: Database, draw: random.Random, toll: Toll, n_kills: int
-) -> None:
+def _one_sweep(sweeps: Sweeps, database: Database, draw: random.Random, toll: Toll, n_kills: int) -> None:
     while True:
         exists = database.rows("SELECT count(*) FROM sweeps") == [(1,)]
-        command = ["resume", "chaos"] if exists else ["run", str(file)]
+        command = ["resume", "chaos"] if exists else ["run", str(sweeps.file)]
         where = toll.least_of([point.value for point in Point if point not in WORKERS_OWN])
         once = where in (Point.LEASE_TAKEN, Point.BEFORE_RELEASE)
         nth = 1 if once else draw.randint(1, 8)
         spared = toll.n_kills >= n_kills
         with running(
-            directory,
+            sweeps.directory,
             *[*command, "--store", database.url, "--workers", "2"],
             point=None if spared else where,
             nth=nth,
@@ -194,13 +202,9 @@ WORKERS_OWN = (Point.BEFORE_CHECKPOINT, Point.AFTER_CHECKPOINT)
 
 
 def workers(
-    directory: Path,
-    file: Path,
-    expected: Database,
-    new_store: Callable[[], str],
+    sweeps: Sweeps,
     *,
     n_kills: int,
-    n_trials: int,
     seed: int = 0,
     said: Callable[[Toll], None] = lambda toll: None,
 ) -> Toll:
@@ -208,9 +212,9 @@ def workers(
     draw = random.Random(seed)
     toll = Toll()
     while toll.n_kills < n_kills:
-        database = new_database(new_store())
-        command = ["run", str(file), "--store", database.url, "--workers", "2"]
-        with running(directory, *command) as life:
+        database = sweeps.new()
+        command = ["run", str(sweeps.file), "--store", database.url, "--workers", "2"]
+        with running(sweeps.directory, *command) as life:
             while life.process.poll() is None and toll.n_kills < n_kills:
                 if busy := life.workers("train", "final"):
                     time.sleep(draw.uniform(0, 0.6))
@@ -221,8 +225,7 @@ def workers(
                 time.sleep(0.05)
             status = life.wait()
             assert status == 0, life.said
-        found = faults(database, plan(n_trials), expected)
-        assert not found, "\n".join([database.url, *found[:20]])
+        sweeps.require_whole(database)
         lost = database.rows("SELECT count(*) FROM attempts WHERE why = 'its process died'")
         assert lost[0][0] > 0, "no worker that was killed had a trial"
         toll.n_lives += 1
