@@ -119,7 +119,7 @@ def test_a_frozen_coordinator_is_replaced_with_its_workers_and_writes_no_more(
     frozen.process.send_signal(signal.SIGCONT)
     status, out, err = frozen.end()
     assert (status, out) == (4, "")
-    assert "another coordinator has taken over; this one stops and writes nothing" in err
+    assert "another coordinator has taken over; this coordinator stops and writes nothing" in err
     assert_same_results(load("shared", successor.store), undisturbed)
     assert not sweep.attempts["strike"].any()
 
