@@ -13,7 +13,7 @@ from launched import Launched, assert_same_results, launching
 
 from sweeper.api import Sweep, load, run
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]  # three Ray nodes on one machine
 
 EXPERIMENT = """
 [experiment]
