@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from sweeper.api import run
 from sweeper.api.job import checkpoint_files
-from sweeper.api.signals import SAME_S, received
+from sweeper.api.signals import received
 from sweeper.errors import CheckpointError
 from sweeper.experiment import Experiment
 from sweeper.store import Store
@@ -44,14 +43,15 @@ def test_each_sweep_saves_in_a_directory_of_its_own(make_experiment: MakeExperim
     assert checkpoint_files(make_experiment().document(), "s", MADE) is None
 
 
-def test_the_first_signal_stops_what_is_under_way_and_its_echo_does_nothing() -> None:
+def test_the_first_signal_stops_what_is_under_way_and_its_echo_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sweeper.api.signals.SAME_S", 60.0)  # however busy the machine is
     calls = []
     with received() as signals:
         signals.on_stop = lambda: calls.append(1)
-        began = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert time.monotonic() - began < SAME_S, "a test of an echo needs one"
     assert signals.stop.is_set()
     assert calls == [1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
