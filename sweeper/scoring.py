@@ -16,28 +16,41 @@ def higher_is_better(objective: str) -> bool:
     return objective.endswith("accuracy")
 
 
-def chance_level(objective: str, loss: str, n_classes: int) -> float:
-    """What a model that knows nothing reaches: ln C for cross-entropy, C - 1 for hinge, accuracy 1/C."""
+def chance_level(objective: str, loss: str, n_classes: int | None) -> float | None:
+    """What a model that knows nothing reaches: ln C for cross-entropy, C - 1 for hinge, accuracy 1/C.
+
+    None where the number of classes is not known.
+    """
+    if n_classes is None:
+        return None
     if higher_is_better(objective):
         return 1 / n_classes
     return math.log(n_classes) if loss == "cross_entropy" else n_classes - 1
 
 
 def scores(
-    values: Sequence[float | None] | npt.NDArray[np.float64], objective: str, loss: str, n_classes: int
+    values: Sequence[float | None] | npt.NDArray[np.float64],
+    objective: str,
+    loss: str,
+    n_classes: int | None,
 ) -> npt.NDArray[np.float64]:
     """The scores of raw objective values: never worse than not training at all.
 
     A loss above chance level, NaN, None or infinite counts as chance level, an accuracy below 1/C as 1/C, so
-    that means, bands and ranks stay finite and dead settings tie.
+    that means, bands and ranks stay finite and dead settings tie. Where chance level is not known nothing is
+    capped, and what is not finite counts as the worst of the finite values; NaN where there are none.
     """
     chance = chance_level(objective, loss, n_classes)
     raw = np.asarray(values, dtype=np.float64)
+    if chance is None:
+        finite = raw[np.isfinite(raw)]
+        worst = (finite.min() if higher_is_better(objective) else finite.max()) if len(finite) else np.nan
+        return np.where(np.isfinite(raw), raw, worst)
     bounded = np.where(np.isfinite(raw), raw, chance)
     return np.maximum(bounded, chance) if higher_is_better(objective) else np.minimum(bounded, chance)
 
 
-def score(value: float | None, objective: str, loss: str, n_classes: int) -> float:
+def score(value: float | None, objective: str, loss: str, n_classes: int | None) -> float:
     """The score of one raw objective value; see `scores`."""
     return float(scores([value], objective, loss, n_classes)[0])
 
@@ -53,8 +66,13 @@ def best_first(
     return [int(place) for place in np.lexsort([np.asarray(numbers), np.asarray(diverged), ranks])]
 
 
-def dead_accuracy(n_classes: int, n_images: int) -> float:
-    """The validation accuracy below which a setting is dead: 1/C + 3 standard errors on `n_images`."""
+def dead_accuracy(n_classes: int | None, n_images: int) -> float:
+    """The validation accuracy below which a setting is dead: 1/C + 3 standard errors on `n_images`.
+
+    NaN, below which nothing is, where the number of classes is not known.
+    """
+    if n_classes is None:
+        return math.nan
     chance = 1 / n_classes
     return chance + 3 * math.sqrt(chance * (1 - chance) / n_images)
 

@@ -122,7 +122,7 @@ def best(
         raise UsageError(
             f"optimizer {optimizer!r} is not in sweep {sweep!r}; its optimizers: {', '.join(names)}"
         )
-    objective, loss, n_classes = experiment.objective, experiment.loss.name, experiment.data.n_classes
+    objective, loss, n_classes = experiment.objective, experiment.loss.name, experiment.n_classes
     name = leader(trials, experiment) if optimizer is None else optimizer
     search = scores.of_search(trials, objective, loss, n_classes)
     tried = scores.best_first(scores.proposed(search[search["optimizer"] == name]), objective)

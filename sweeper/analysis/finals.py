@@ -27,7 +27,7 @@ def finals_scores(
     *,
     objective: str = "val_loss",
     loss: str = "cross_entropy",
-    n_classes: int = 10,
+    n_classes: int | None = 10,
     repeats: int = 1,
     optimizers: Sequence[str] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
@@ -43,7 +43,7 @@ def finals_scores(
     return {name: mine.sort_values("seed")["test"].to_numpy() for name, mine in found.items() if len(mine)}
 
 
-def scored(trials: pd.DataFrame, objective: str, loss: str, n_classes: int) -> pd.DataFrame:
+def scored(trials: pd.DataFrame, objective: str, loss: str, n_classes: int | None) -> pd.DataFrame:
     """The finals that statistics count and that have ended, with their scores.
 
     `score` is the objective's, which chooses; `test` is that of its test counterpart, which is judged;

@@ -36,6 +36,9 @@ def progress(trials: pd.DataFrame, experiment: Experiment) -> Progress:
     """How far the sweep is whose frame is `trials`; superseded finals don't count."""
     ended = trials["state"].isin([state for state in TrialState if state.is_finished])
     n_searched = int((ended & (trials["phase"] == Phase.SEARCH)).sum())
+    if experiment.imported:
+        n_finals = int((ended & (trials["origin"] == Origin.FINAL)).sum())
+        return Progress(n_searched=n_searched, n_trials=n_searched, n_finals_done=n_finals, n_finals=n_finals)
     is_over = n_searched >= experiment.n_trials
     return Progress(
         n_searched=n_searched,

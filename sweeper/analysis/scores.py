@@ -10,7 +10,7 @@ from sweeper.records import Origin, Phase, TrialState
 Floats = npt.NDArray[np.float64]
 
 
-def of(trials: pd.DataFrame, objective: str, loss: str, n_classes: int) -> Floats:
+def of(trials: pd.DataFrame, objective: str, loss: str, n_classes: int | None) -> Floats:
     """Every trial's score; a diverged one knows nothing, whatever its last epoch was lucky to hit."""
     values = trials[objective].to_numpy(dtype=np.float64)
     values = np.where(trials["state"] == TrialState.DIVERGED, np.nan, values)
@@ -27,7 +27,7 @@ def counterpart(objective: str) -> str:
     return objective.replace("val_", "test_").replace("train_", "test_")
 
 
-def of_search(trials: pd.DataFrame, objective: str, loss: str, n_classes: int) -> pd.DataFrame:
+def of_search(trials: pd.DataFrame, objective: str, loss: str, n_classes: int | None) -> pd.DataFrame:
     """The search's trials with their `score`."""
     search = trials[trials["phase"] == Phase.SEARCH]
     return search.assign(score=of(search, objective, loss, n_classes))

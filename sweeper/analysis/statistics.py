@@ -30,7 +30,7 @@ def summary(
     *,
     objective: str = "val_loss",
     loss: str = "cross_entropy",
-    n_classes: int = 10,
+    n_classes: int | None = 10,
     val_size: int = 5_000,
     repeats: int = 1,
     optimizers: Sequence[str] | None = None,

@@ -77,7 +77,7 @@ def leader(trials: pd.DataFrame, experiment: Experiment) -> str | None:
 def search_scores(trials: pd.DataFrame, experiment: Experiment) -> dict[str, float]:
     """For each optimizer with a scored trial its best objective in the search, mean over repeats."""
     search = scores.proposed(
-        scores.of_search(trials, experiment.objective, experiment.loss.name, experiment.data.n_classes)
+        scores.of_search(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
     )
     search = search.assign(repeat=search["number"] % experiment.search.repeats)
     bests = search.groupby(["optimizer", "repeat"], sort=False)["score"]
@@ -91,7 +91,7 @@ def _judged(experiment: Experiment) -> list[str]:
 
 def _tests(trials: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFrame]:
     """For each judged optimizer that has them, its representatives' finals."""
-    final = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.data.n_classes)
+    final = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
     found = {
         name: finals.representing(
             final[final["optimizer"] == name], experiment.objective, experiment.search.repeats
@@ -129,7 +129,7 @@ def _why_none(
 def _with_differences(
     against: pd.DataFrame, first: str, tests: dict[str, pd.DataFrame], experiment: Experiment
 ) -> pd.DataFrame:
-    loss, n_classes = experiment.loss.name, experiment.data.n_classes
+    loss, n_classes = experiment.loss.name, experiment.n_classes
     losses = {name: scores.of(t, "test_loss", loss, n_classes).mean() for name, t in tests.items()}
     accuracies = {name: t["accuracy"].mean() for name, t in tests.items()}
     names = against["optimizer"]

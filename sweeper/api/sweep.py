@@ -36,6 +36,8 @@ class Sweep:
     def experiment(self) -> Experiment:
         """What is compared, with every default resolved."""
         info = self.info
+        if experiments.imported.KEY in info.experiment:
+            return experiments.imported.from_stored(info.experiment)
         return experiments.from_document(
             info.experiment, source=f"sweep {self.name}", text=info.experiment_text, is_resolved=True
         )
@@ -70,7 +72,7 @@ class Sweep:
             self.trials,
             objective=experiment.objective,
             loss=experiment.loss.name,
-            n_classes=experiment.data.n_classes,
+            n_classes=experiment.n_classes,
             val_size=experiment.data.val_size,
             repeats=experiment.search.repeats,
             optimizers=[arm.name for arm in experiment.arms],

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 def of_summary(frame: "pd.DataFrame", experiment: Experiment, info: SweepInfo, so_far: Progress) -> list[str]:
     """What a reader of the summary must know: the scale, how far the sweep is, and what it can't say."""
+    if experiment.imported:
+        return [
+            f"Imported from {experiment.imported.source}: only what it tells is shown, scores as they are."
+        ]
     chance = scoring.chance_level(experiment.objective, experiment.loss.name, experiment.data.n_classes)
     data = experiment.data
     is_train = experiment.objective == "train_loss"

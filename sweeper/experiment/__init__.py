@@ -1,20 +1,24 @@
 """The experiment file: read and validated whole, with every mistake reported at once.
 
 `sections` declares the keys, `arms` reads the search spaces, `reading` puts them together into an
-`Experiment` (`model`), and `extending` says what of a stored one may grow.
+`Experiment` (`model`), `imported` makes one of results from elsewhere, and `extending` says what of a stored
+one may grow.
 """
 
+from sweeper.experiment import imported
 from sweeper.experiment.extending import differences, extended
-from sweeper.experiment.model import ArmSpace, Experiment
+from sweeper.experiment.model import ArmSpace, Experiment, Imported
 from sweeper.experiment.reading import checked_name, from_document, loads, read
 
 __all__ = [
     "ArmSpace",
     "Experiment",
+    "Imported",
     "checked_name",
     "differences",
     "extended",
     "from_document",
+    "imported",
     "loads",
     "read",
 ]

@@ -53,10 +53,23 @@ class ArmSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """Where results come from that Sweeper did not produce.
+
+    `source` names the files; `independent`: their settings were drawn without looking at other trials.
+    """
+
+    source: str
+    independent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """What to compare: one experiment file, validated whole, with every default resolved.
 
-    `notices` are lines for the user about what the file asks for and this version leaves out.
+    `notices` are lines for the user about what the file asks for and this version leaves out. `imported` says
+    where results come from that were not made by this experiment: then sizes are 0, and names of data, model
+    and loss say nothing.
     """
 
     header: Header
@@ -73,6 +86,12 @@ class Experiment:
     arms: tuple[ArmSpace, ...]
     text: str = ""
     notices: tuple[str, ...] = ()
+    imported: Imported | None = None
+
+    @property
+    def n_classes(self) -> int | None:
+        """How many classes the data set has; None where nobody knows, and then not what chance level is."""
+        return None if self.imported else self.data.n_classes
 
     @property
     def name(self) -> str:
@@ -145,7 +164,7 @@ class Experiment:
 
     def score(self, value: float | None) -> float:
         """The score of a trial whose objective came out as `value`; see `scoring.scores`."""
-        return scoring.score(value, self.objective, self.loss.name, self.data.n_classes)
+        return scoring.score(value, self.objective, self.loss.name, self.n_classes)
 
     def document(self) -> dict[str, Any]:
         """The whole experiment as a legal experiment file that leaves nothing to a default.
