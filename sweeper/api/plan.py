@@ -1,6 +1,5 @@
 """What an experiment will cost and can decide, before anything is spent."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from pathlib import Path
 from sweeper.api import preparation
 from sweeper.api.job import WorkerCount
 from sweeper.experiment import ArmSpace, Experiment
+from sweeper.experiment.searched import Searched, searched
 from sweeper.lab import forecast
 from sweeper.lab.calibration import Calibration
 from sweeper.lab.calibration_run import measure
 from sweeper.lab.forecast import Span
 from sweeper.lab.savings import trained_share
-from sweeper.records import Value
-from sweeper.space import Choice, Range
 from sweeper.training import data
 
 
@@ -31,23 +29,6 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         """Both together; without seconds, for what runs side by side has none of its own."""
         return Cost(self.trials + other.trials, self.epochs + other.epochs, self.samples + other.samples)
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """One dimension that is searched: `values` of a choice, or `low` to `high` on `scale`.
-
-    `decades` are powers of ten from end to end, in 1 - x on the scale `one_minus_log`; None on a linear scale
-    and for a choice. `shared`: every arm that has it draws the same values.
-    """
-
-    name: str
-    values: tuple[Value, ...] | None
-    low: float | None
-    high: float | None
-    scale: str | None
-    decades: float | None
-    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +144,7 @@ def _timed(cost: Cost, seconds: Span | None) -> Cost:
 
 def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None) -> ArmPlan:
     n_trials = experiment.budget.trials_per_optimizer
-    searched = forecast.searched(arm, experiment.search.sampler)
+    space = searched(arm, experiment.search.sampler)
     epoch_s = None
     if calibration is not None:
         epochs = forecast.trial_epochs(experiment, arm)
@@ -176,8 +157,8 @@ def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None)
         search=_cost(experiment, arm, n_trials),
         finals=_cost(experiment, arm, experiment.n_finals_each),
         steps=arm.steps,
-        space=tuple(_searched(arm, name, dimension) for name, dimension in searched.items()),
-        trials_per_dimension=(n_trials - 1) / len(searched) if searched else None,
+        space=space,
+        trials_per_dimension=(n_trials - 1) / len(space) if space else None,
         independent=independent,
         epoch_s=epoch_s,
     )
@@ -186,23 +167,6 @@ def _arm(experiment: Experiment, arm: ArmSpace, calibration: Calibration | None)
 def _cost(experiment: Experiment, arm: ArmSpace, n_trials: int) -> Cost:
     epochs = n_trials * forecast.trial_epochs(experiment, arm)
     return Cost(n_trials, epochs, round(epochs * experiment.data.train_size))
-
-
-def _searched(arm: ArmSpace, name: str, dimension: Choice | Range) -> Searched:
-    shared = name in arm.shared
-    if isinstance(dimension, Choice):
-        return Searched(name, dimension.values, None, None, None, None, shared)
-    low, high = float(dimension.low), float(dimension.high)
-    return Searched(name, None, low, high, dimension.scale, decades(dimension), shared)
-
-
-def decades(dimension: Range) -> float | None:
-    """Powers of ten from end to end, in 1 - x on the scale `one_minus_log`; None on a linear scale."""
-    if dimension.scale == "linear":
-        return None
-    if dimension.scale == "log":
-        return math.log10(dimension.high / dimension.low)
-    return math.log10((1 - dimension.low) / (1 - dimension.high))
 
 
 def _pruning(experiment: Experiment, calibration: Calibration | None) -> PruningPlan | None:

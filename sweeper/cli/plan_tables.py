@@ -6,9 +6,10 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from sweeper.api.plan import ArmPlan, Cost, Plan, Searched
+from sweeper.api.plan import ArmPlan, Cost, Plan
 from sweeper.cli.progress import duration
 from sweeper.cli.registry import SCALES
+from sweeper.experiment.searched import Searched
 from sweeper.lab.forecast import Span
 
 PIPE_WIDTH = 140

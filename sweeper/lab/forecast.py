@@ -131,15 +131,6 @@ def start_s(calibration: Calibration) -> float:
     return PROGRAM_S + calibration.load_s + calibration.ready_s + (RAY_S if calibration.uses_ray else 0)
 
 
-def searched(arm: ArmSpace, sampler: str) -> dict[str, Choice | Range]:
-    """What the arm searches: a grid is over its learning rate, or step, alone."""
-    dimensions = {name: d for name, d in arm.space.items() if isinstance(d, Choice | Range)}
-    if sampler != "grid":
-        return dimensions
-    gridded = next((name for name in ("effective_lr", "lr", "step") if name in dimensions), None)
-    return {gridded: dimensions[gridded]} if gridded else {}
-
-
 @dataclass(frozen=True, slots=True)
 class Phases:
     """The seconds of the search, of the finals, and besides them; `trial_s` those of the longest trial."""

@@ -7,9 +7,10 @@ import pytest
 from conftest import MakeExperiment
 
 from sweeper import api
-from sweeper.api.plan import Cost, decades, decidable, planned
+from sweeper.api.plan import Cost, decidable, planned
 from sweeper.errors import ExperimentError, UsageError
 from sweeper.experiment import Experiment
+from sweeper.experiment.searched import decades
 from sweeper.lab.calibration import ArmPace, Calibration
 from sweeper.space import Range
 
