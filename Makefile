@@ -20,8 +20,9 @@ install: $(INSTALLED)  ## the virtual environment
 
 demo: $(INSTALLED)  ## a real small sweep: six optimizers on generated images
 	mkdir -p demo-out
-	$(BIN)/sweeper run experiments/quickstart.toml \
-		--store '$(DEMO_STORE)' --name quickstart-$$(date +%Y%m%d-%H%M%S)
+	name=quickstart-$$(date +%Y%m%d-%H%M%S); $(BIN)/sweeper run experiments/quickstart.toml \
+		--store '$(DEMO_STORE)' --name $$name --report demo-out/$$name.html \
+		&& echo "The report: $$PWD/demo-out/$$name.html (open it in a browser)"
 
 ifdef PYTEST_ARGS
 test: $(INSTALLED)  ## all tests; PYTEST_ARGS='-m "not slow"' for fewer

@@ -59,7 +59,7 @@ VENDORS = {
     ),
     "pandas": ("analysis/", "cli/tables.py", "cli/output.py"),
     "plotly": ("analysis/",),
-    "jinja2": ("lab/",),
+    "jinja2": ("lab/", "analysis/report/"),
     "sqlalchemy": ("store/", "analysis/frames.py"),
     "alembic": ("store/",),
     "pydantic": ("experiment/",),

@@ -78,6 +78,37 @@ def compare(
     )
 
 
+def compare_each(
+    first: Mapping[str, Scores],
+    second: Mapping[str, Scores],
+    *,
+    higher_is_better: bool,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Each name's scores in `first` against those of the same name in `second`.
+
+    Frame `optimizer, estimate, low, high, p, decision` for the names that both have; one family, with p
+    adjusted by Holm. Raises UsageError for scores that can't be compared.
+    """
+    names = [name for name in first if name in second]
+    family = judge(
+        [
+            _evidence(
+                _checked(name, first[name]),
+                _checked(name, second[name]),
+                higher_is_better,
+                False,
+                resamples,
+                seed,
+            )
+            for name in names
+        ]
+    )
+    rows = [(name, *_row(one)) for name, one in zip(names, family, strict=True)]
+    return pd.DataFrame(rows, columns=["optimizer", *RESULT])
+
+
 def _row(improvement: Improvement) -> tuple[float, float, float, float, str]:
     return (
         improvement.estimate,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweeper.analysis import Best, Verdict
+    from sweeper.analysis.report import Report
 
 StoreLocation = str | Store | None
 """A database URL, an open store, or None: `SWEEPER_STORE`, else `sqlite:///sweeper.db`."""
@@ -83,6 +84,26 @@ class Sweep:
         from sweeper import analysis
 
         return analysis.verdict(self.trials, self.experiment)
+
+    def report(self) -> "Report":
+        """The whole comparison: `html()`, `markdown()`, `record()`, and its `numbers`."""
+        from sweeper.analysis import report
+
+        info = self.info
+        return report.report(
+            report.Results(
+                name=self.name,
+                state=info.state,
+                created_at=info.created_at,
+                experiment=self.experiment,
+                facts=info.facts,
+                store=self.store.url,
+                planned=[stored.trial for stored in self.store.trials(self.name)],
+                trials=self.trials,
+                epochs=self.epochs,
+                attempts=self.attempts,
+            )
+        )
 
     def best(self, optimizer: str | None = None) -> "Best":
         """The best setting of `optimizer`; None: of the one that leads the search.

@@ -11,6 +11,7 @@ import typer
 
 from sweeper.cli.usage import Commands
 from sweeper.errors import SweeperError, UsageError
+from sweeper.printable import printable
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -116,13 +117,20 @@ def run(
         ),
     ] = None,
     as_json: JsonOption = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write the comparison there too: .html, .md or .json."),
+    ] = None,
 ) -> None:
     """Run a sweep, with progress, and print the summary per optimizer."""
     from sweeper import api
+    from sweeper.api import reporting
     from sweeper.cli import output
     from sweeper.cli.progress import display
 
     count = worker_count(workers)
+    if report is not None:
+        reporting.require_writable(report)
     with display() as shown:
         sweep = api.run(
             file,
@@ -136,7 +144,11 @@ def run(
             warm_start=warm_start,
             display=shown,
         )
-    raise typer.Exit(output.print_result(sweep, as_json=as_json))
+    status = output.print_result(sweep, as_json=as_json)
+    if report is not None:
+        for path in reporting.write(sweep.report(), report):
+            typer.echo(f"sweeper: wrote {printable(str(path))}", err=True)
+    raise typer.Exit(status)
 
 
 @app.command(epilog="Example: sweeper resume cifar10-cnn --set budget.trials_per_optimizer=32")

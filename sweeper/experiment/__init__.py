@@ -6,7 +6,7 @@ one may grow.
 """
 
 from sweeper.experiment import imported
-from sweeper.experiment.extending import differences, extended
+from sweeper.experiment.extending import differences, differing, extended
 from sweeper.experiment.model import ArmSpace, Experiment, Imported
 from sweeper.experiment.reading import checked_name, from_document, loads, read
 
@@ -16,6 +16,7 @@ __all__ = [
     "Imported",
     "checked_name",
     "differences",
+    "differing",
     "extended",
     "from_document",
     "imported",

@@ -37,9 +37,14 @@ def differences(stored: Experiment, wanted: Experiment) -> list[str]:
 
     A sweep goes on with the stored one only, so another one under the same name is refused with these.
     """
-    there, here = _leaves(stored.document()), _leaves(wanted.document())
+    return [f"{key} is {there} there, {here} here" for key, there, here in differing(stored, wanted)]
+
+
+def differing(one: Experiment, other: Experiment) -> list[tuple[str, str, str]]:
+    """Every key but the name in which two experiments differ, with its value in `one` and in `other`."""
+    there, here = _leaves(one.document()), _leaves(other.document())
     return [
-        f"{key} is {_or_nothing(there, key)} there, {_or_nothing(here, key)} here"
+        (key, _or_nothing(there, key), _or_nothing(here, key))
         for key in {**there, **here}
         if key != "experiment.name" and there.get(key) != here.get(key)
     ]
