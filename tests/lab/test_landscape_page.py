@@ -1,32 +1,22 @@
 """The landscape page in a real browser without network: it plays, obeys, and reports no error."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from browsing import chromium, in_a_browser, offline
+from playwright.sync_api import Browser, Page, expect
 
 from sweeper.lab import landscape
 from sweeper.lab.presets import PRESETS
 from sweeper.lab.walks import N_STEPS
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Debian's Chromium at {CHROMIUM}"),
-]
+pytestmark = in_a_browser
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +24,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("landscape") / "landscape.html"
     landscape.write(out)
     return out.as_uri()
-
-
-def offline(context: BrowserContext, complaints: list[str]) -> Page:
-    """A page that can load files only, and whose every complaint is kept."""
-    context.set_offline(True)
-
-    def only_files(route: Route) -> None:
-        if route.request.url.startswith("file:"):
-            route.continue_()
-        else:
-            complaints.append(f"asked for {route.request.url}")
-            route.abort()
-
-    context.route("**/*", only_files)
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return page
 
 
 @pytest.fixture(scope="module")
