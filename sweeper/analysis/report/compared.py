@@ -80,11 +80,7 @@ def _finals(numbers: Numbers, experiment: Experiment) -> Table:
                 shown.spread(row["final_mean"], row["final_sd"]),
                 shown.interval(row["final_low"], row["final_high"]),
                 shown.measured(row["final_median"]),
-                *(
-                    [shown.spread(row["final_accuracy"], row["final_accuracy_sd"])]
-                    if judges_loss
-                    else []
-                ),
+                *([shown.spread(row["final_accuracy"], row["final_accuracy_sd"])] if judges_loss else []),
             )
         )
     headings = ["optimizer", "setting", "n", metric(experiment), "95 % interval of the mean", "median"]
@@ -135,7 +131,12 @@ def _pair_table(pairs: pd.DataFrame) -> Table:
         )
         for _, row in pairs.iterrows()
     ]
-    return table("All pairs", ("first", "second", "P", "95 % interval", "adjusted p", "the first is"), rows, words=(0, 1, 5))
+    return table(
+        "All pairs",
+        ("first", "second", "P", "95 % interval", "adjusted p", "the first is"),
+        rows,
+        words=(0, 1, 5),
+    )
 
 
 def _batch_sizes(numbers: Numbers, experiment: Experiment) -> list[Block]:

@@ -94,7 +94,11 @@ def _dimension(one: Searched) -> str:
 def lecture(results: Results, numbers: Numbers) -> Section:
     """The lecture's table of properties and its claims, beside the findings."""
     claimed = [
-        (one.claim, {True: "held here", False: "not here", None: "can't be said here"}[one.holds], one.finding)
+        (
+            one.claim,
+            {True: "held here", False: "not here", None: "can't be said here"}[one.holds],
+            one.finding,
+        )
         for one in numbers.claims
     ]
     blocks: list[Block] = [_properties(results.experiment)]

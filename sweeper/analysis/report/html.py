@@ -1,7 +1,6 @@
 """A report as one HTML page that opens without network, in light and dark, and prints."""
 
 import json
-from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -9,7 +8,7 @@ import jinja2
 import plotly.offline
 from markupsafe import Markup
 
-from sweeper.analysis.figures import themed
+from sweeper.analysis.figures import themes
 from sweeper.analysis.report.blocks import Block, Document, Drawing, Folded
 
 
@@ -22,7 +21,7 @@ def page(document: Document) -> str:
         script=Markup(_read("page.js")),
         plotly=Markup(plotly.offline.get_plotlyjs()) if drawings else "",
         figures={one.key: Markup(_figure(one)) for one in drawings},
-        themes=Markup(_inert(_themes())),
+        themes=Markup(_inert(themes())),
     )
 
 
@@ -37,26 +36,15 @@ def _drawings(blocks: tuple[Block, ...]) -> list[Drawing]:
 
 
 def _figure(drawing: Drawing) -> str:
-    """The figure as JSON that no name in it can break out of."""
-    figure = drawing.figure.to_plotly_json()
-    figure["layout"].pop("template", None)  # the page knows the two themes
-    return _inert(json.loads(drawing.figure.to_json()) | {"layout": _without_template(drawing)})
-
-
-def _without_template(drawing: Drawing) -> dict[str, Any]:
-    layout: dict[str, Any] = json.loads(drawing.figure.to_json())["layout"]
-    layout.pop("template", None)
-    return layout
+    """The figure as JSON, without a template: the page has both."""
+    figure: dict[str, Any] = json.loads(drawing.figure.to_json())
+    figure["layout"].pop("template", None)
+    return _inert(figure)
 
 
 def _inert(value: Any) -> str:
     """JSON for a script element: nothing in it ends the element."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-@lru_cache(maxsize=1)
-def _themes() -> dict[str, Any]:
-    raise NotImplementedError
 
 
 def _template(name: str) -> jinja2.Template:

@@ -62,7 +62,9 @@ def time_to_target(results: Results, numbers: Numbers) -> Section:
         else "The targets were fixed in the experiment before any result was seen."
     )
     units = [unit for unit in UNITS if any(by == unit for _, by in numbers.times)]
-    seconds = [] if "seconds" in units else ["Seconds are left out: not all finals ran on one kind of device."]
+    seconds = (
+        [] if "seconds" in units else ["Seconds are left out: not all finals ran on one kind of device."]
+    )
     return section(
         "targets",
         "Time to target",

@@ -75,7 +75,9 @@ def _what(experiment: Experiment, facts: Mapping[str, Any]) -> list[tuple[str, s
     data, model, search, final = experiment.data, experiment.model, experiment.search, experiment.final
     known = facts.get("data", {})
     parameters = parameter_count(model, data.n_classes)
-    small = "" if model.input_size == 32 else f", images averaged down to {model.input_size} x {model.input_size}"
+    small = (
+        "" if model.input_size == 32 else f", images averaged down to {model.input_size} x {model.input_size}"
+    )
     augment = ", augmented" if data.augment else ""
     return [
         ("data", f"{DATA[data.name]}, {known.get('source', '')}".rstrip(", ")),

@@ -61,6 +61,11 @@ def _series(values: Any) -> Mapping[str, float] | None:
 
 def _times(numbers: Numbers) -> list[dict[str, Any]]:
     return [
-        {"target": target, "by": unit, "derived": numbers.targets_are_derived, "optimizers": shown.rows(frame)}
+        {
+            "target": target,
+            "by": unit,
+            "derived": numbers.targets_are_derived,
+            "optimizers": shown.rows(frame),
+        }
         for (target, unit), frame in numbers.times.items()
     ]

@@ -180,7 +180,9 @@ def _optimizers(sides: Sides) -> Section:
         headings += [f"{name}: scored", "best of them, accuracy"]
         headings += ["finals", *(["test loss"] if has_losses else []), "test accuracy"]
     objective = sides.left.results.experiment.objective
-    note = f"Scores are {OBJECTIVES[objective]}." if has_losses else "Losses are left out: they don't compare."
+    note = (
+        f"Scores are {OBJECTIVES[objective]}." if has_losses else "Losses are left out: they don't compare."
+    )
     return section("optimizers", "Per optimizer", table("", headings, rows), Text((note,)))
 
 
@@ -230,7 +232,12 @@ def _verdicts(sides: Sides) -> Section:
         "verdicts",
         "The verdict of each",
         *(
-            Points((f"{report.results.name}: {report.numbers.verdict.lines[0]}", *report.numbers.verdict.lines[1:]))
+            Points(
+                (
+                    f"{report.results.name}: {report.numbers.verdict.lines[0]}",
+                    *report.numbers.verdict.lines[1:],
+                )
+            )
             for report in (sides.left, sides.right)
         ),
     )

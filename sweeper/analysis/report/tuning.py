@@ -57,7 +57,9 @@ def sensitivity(results: Results, numbers: Numbers) -> Section:
         "Sensitivity",
         Drawing(
             "lr-sensitivity",
-            figures.lr_sensitivity(numbers.lr, numbers.lr_bins, objective=experiment.objective, chance=chance),
+            figures.lr_sensitivity(
+                numbers.lr, numbers.lr_bins, objective=experiment.objective, chance=chance
+            ),
         )
         if has_lr
         else Missing("No learning rates: no scored trial has one."),
