@@ -4,13 +4,18 @@ Every number is computed here, once; terminal, report and pages only show it.
 """
 
 from sweeper.analysis.answers import Best, best
+from sweeper.analysis.checks import border_check, inclusion_check
 from sweeper.analysis.comparison import compare, probability_of_improvement
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
+from sweeper.analysis.ledger import cost_ledger
 from sweeper.analysis.power import power
 from sweeper.analysis.repetition import compare_epochs
 from sweeper.analysis.resampling import bootstrap_interval, iqm
+from sweeper.analysis.searching import expected_best, incumbents, independent_scores, win_probability
+from sweeper.analysis.sensitivity import lr_sensitivity
 from sweeper.analysis.statistics import behind_untuned, summary
+from sweeper.analysis.targets import time_to_target
 from sweeper.analysis.verdict import Verdict, leader, verdict
 
 __all__ = [

@@ -1,0 +1,93 @@
+"""What a sweep cost: per optimizer, and of the workers' time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sweeper.records import TrialState
+
+COLUMNS = [
+    *("optimizer", "trials", "epochs", "steps", "samples", "grad_evals"),
+    *("train_s", "eval_s", "setup_s", "waiting_s", "attempts", "lost_attempts", "lost_epochs", "lost_s"),
+]
+
+SPENT = ["epochs", "steps", "samples", "grad_evals", "train_s", "eval_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The time of `workers` workers, each paid from its first attempt to its last one's end.
+
+    `share` is what of it was training; NaN where no times are known.
+    """
+
+    workers: int
+    wall_s: float
+    paid_s: float
+    train_s: float
+    eval_s: float
+    share: float
+
+
+def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """What each optimizer's trials cost, search and finals, lost attempts included; a row per optimizer.
+
+    `epochs`, `steps`, `samples`, `grad_evals` and seconds are of all attempts. `waiting_s` is what attempts
+    took beyond training, evaluation and setting up. `lost_...` are of attempts that were not their trial's
+    last, or whose trial failed: what was paid for nothing. Where attempts tell no epochs (imported results),
+    the trials' own numbers are taken.
+    """
+    spent = _spent(trials, attempts)
+    rows = []
+    for name in pd.unique(trials["optimizer"]):
+        mine = spent[spent["optimizer"] == name]
+        lost = mine[mine["is_lost"]]
+        own = trials[trials["optimizer"] == name]
+        rows.append(
+            (
+                name,
+                len(own),
+                *(mine[column].sum() for column in SPENT),
+                float(own["setup_s"].sum()),
+                float(mine["waiting_s"].sum()),
+                len(mine),
+                len(lost),
+                lost["epochs"].sum(),
+                float((lost["train_s"] + lost["eval_s"]).sum()),
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
+    keys = ["optimizer", "phase", "number"]
+    known = attempts.merge(
+        trials[[*keys, "attempt", "state", "setup_s"]].rename(columns={"attempt": "latest"}), on=keys
+    )
+    seconds = (known["ended_at"] - known["started_at"]).dt.total_seconds()
+    is_latest = known["attempt"] == known["latest"]
+    setup = known["setup_s"].where(is_latest, 0.0).fillna(0.0)
+    busy = known["train_s"].fillna(0.0) + known["eval_s"].fillna(0.0) + setup
+    return known.assign(
+        is_lost=known["ended_at"].notna() & (~is_latest | (known["state"] == TrialState.FAILED)),
+        waiting_s=(seconds - busy).clip(lower=0.0),
+    )
+
+
+def paid(attempts: pd.DataFrame) -> Paid:
+    """The workers' paid time, and what of it was training."""
+    known = attempts.dropna(subset=["started_at", "ended_at"])
+    if known.empty:
+        return Paid(0, np.nan, np.nan, np.nan, np.nan, np.nan)
+    by_worker = known.groupby("worker").agg(first=("started_at", "min"), last=("ended_at", "max"))
+    paid_s = float((by_worker["last"] - by_worker["first"]).dt.total_seconds().sum())
+    train_s, eval_s = float(known["train_s"].sum()), float(known["eval_s"].sum())
+    return Paid(
+        workers=len(by_worker),
+        wall_s=float((known["ended_at"].max() - known["started_at"].min()).total_seconds()),
+        paid_s=paid_s,
+        train_s=train_s,
+        eval_s=eval_s,
+        share=train_s / paid_s if paid_s else np.nan,
+    )
