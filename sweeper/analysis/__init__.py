@@ -5,7 +5,7 @@ Every number is computed here, once; terminal, report and pages only show it.
 
 from sweeper.analysis.answers import Best, best
 from sweeper.analysis.checks import border_check, inclusion_check
-from sweeper.analysis.comparison import compare, probability_of_improvement
+from sweeper.analysis.comparison import compare, compare_each, probability_of_improvement
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
 from sweeper.analysis.ledger import cost_ledger
@@ -26,14 +26,24 @@ __all__ = [
     "behind_untuned",
     "best",
     "bootstrap_interval",
+    "border_check",
     "compare",
+    "compare_each",
     "compare_epochs",
+    "cost_ledger",
+    "expected_best",
     "fewest_seeds",
     "finals_scores",
+    "inclusion_check",
+    "incumbents",
+    "independent_scores",
     "iqm",
     "leader",
+    "lr_sensitivity",
     "power",
     "probability_of_improvement",
     "summary",
+    "time_to_target",
     "verdict",
+    "win_probability",
 ]

@@ -12,8 +12,8 @@ PARAM = "params.batch_size"
 def within_batch_size(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """A row per batch size and optimizer: how many scored trials, the best of them, their median.
 
-    Frame `batch_size, optimizer, n, best, best_number, median`, scores as in `summary`; empty where all trials
-    have one batch size. Optimizers whose steps see other batches have no rows.
+    Frame `batch_size, optimizer, n, best, best_number, median`, scores as in `summary`; empty where all
+    trials have one batch size. Optimizers whose steps see other batches have no rows.
     """
     search = scores.proposed(
         scores.of_search(trials, experiment.objective, experiment.loss.name, experiment.n_classes)

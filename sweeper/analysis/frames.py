@@ -16,6 +16,7 @@ from sweeper.store.schema import attempts as attempts_table
 from sweeper.store.schema import epochs as epochs_table
 from sweeper.store.schema import sweeps as sweeps_table
 from sweeper.store.schema import trials as trials_table
+from sweeper.store.text import kept
 
 TIME = "datetime64[us, UTC]"
 
@@ -183,6 +184,11 @@ def _times(column: pd.Series) -> pd.Series:
 
 
 def _parameters(settings: Sequence[Mapping[str, Any]] | pd.Series) -> pd.DataFrame:
+    """A column for each hyperparameter. Frames hold valid text only, the store's JSON any."""
     names = list(dict.fromkeys(name for setting in settings for name in setting))
-    columns = {f"params.{name}": [setting.get(name) for setting in settings] for name in names}
+    columns = {f"params.{kept(name)}": [_valid(setting.get(name)) for setting in settings] for name in names}
     return pd.DataFrame(columns).infer_objects()
+
+
+def _valid(value: Any) -> Any:
+    return kept(value) if isinstance(value, str) else value

@@ -49,7 +49,7 @@ def lr_sensitivity(
     is_dead = (search["state"] == TrialState.DIVERGED) | (search["val_accuracy"] < dead_below)
     known = search.assign(lr=lr_column(search), is_dead=is_dead)
     known = known[known["lr"] > 0]
-    known = known.assign(half=np.floor(2 * np.log10(known["lr"]) + 1e-9))
+    known = known.assign(half=np.floor(2 * np.log10(known["lr"]) + 1e-9).astype(int))
     higher = scoring.higher_is_better(objective)
     bins = [
         (

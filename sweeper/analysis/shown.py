@@ -43,12 +43,12 @@ def count(value: object) -> str:
     return NOTHING if is_missing(value) else f"{value:,.0f}"
 
 
-def spread(mean: float, sd: float) -> str:
+def spread(mean: object, sd: object) -> str:
     """`0.431 ± 0.010`; the mean alone where there is no standard deviation."""
     return measured(mean) if is_missing(sd) else f"{measured(mean)} ± {measured(sd)}"
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: object, high: object) -> str:
     """`0.421 to 0.441`."""
     return NOTHING if is_missing(low) else f"{measured(low)} to {measured(high)}"
 

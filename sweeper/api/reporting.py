@@ -38,7 +38,7 @@ def require_writable(path: Path) -> None:
 
 
 def report(names: Sequence[str], store: StoreLocation = None) -> "Report | Sides":
-    """The report on the sweep, or on two sweeps side by side. Raises UsageError for another number of them."""
+    """The report on one sweep, or on two side by side. Raises UsageError for another number of them."""
     from sweeper.analysis.report import side_by_side
 
     if not 1 <= len(names) <= 2 or len(set(names)) < len(names):

@@ -19,6 +19,7 @@ from sweeper.errors import NotFoundError, UsageError
 from sweeper.printable import one_line, printable
 from sweeper.records import Phase, SweepInfo, TrialKey
 from sweeper.store import Store
+from sweeper.store.text import kept
 
 PIPE_WIDTH = 140
 """Columns of a table that is not printed on a terminal."""
@@ -137,6 +138,7 @@ def print_sweeps(store: Store, *, as_json: bool) -> None:
 def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_json: bool) -> None:
     """Print one trial. Raises NotFoundError where there is none such."""
     phase = Phase.FINAL if final else Phase.SEARCH
+    optimizer = kept(optimizer)
     key = TrialKey(optimizer, phase, number)
     trial, epochs, attempts = (
         _of(frame, optimizer, number, phase) for frame in (sweep.trials, sweep.epochs, sweep.attempts)

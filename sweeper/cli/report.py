@@ -37,10 +37,7 @@ def report(
 
     if format_ is not None and format_ not in reporting.FORMATS:
         raise UsageError(f"--format {format_}: must be one of {', '.join(reporting.FORMATS)}")
-    if out is not None:
-        chosen = format_ or reporting.format_of(out)
-    else:
-        chosen = format_ or "html"
+    chosen = format_ or ("html" if out is None else reporting.format_of(out))
     if out is None and chosen == "html":
         out = Path("-".join(names) + ".html")
     found = reporting.report(names, store)

@@ -93,4 +93,5 @@ def from_stored(stored: Mapping[str, Any]) -> Experiment:
 
 def _unchecked(section: type[SomeSection], **values: Any) -> SomeSection:
     """A section with values that no file may give, and defaults for the rest."""
-    return section.model_construct(**values)
+    made: SomeSection = section.model_construct(**values)  # type: ignore[assignment]
+    return made

@@ -8,6 +8,11 @@ _NO_DATABASE_TAKES = re.compile("[\\x00\\ud800-\\udfff]")
 """NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8: SQLite refuses them too."""
 
 
+def kept(text: str) -> str:
+    r"""What the store makes of a text: an escape, such as `\x00`, for what no database takes."""
+    return _NO_DATABASE_TAKES.sub(_escape, text)
+
+
 class _Escaping(sa.TypeDecorator[str]):
     r"""Text in which a character that databases refuse is kept as its escape, such as `\x00`.
 
@@ -17,7 +22,7 @@ class _Escaping(sa.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         """To the database."""
-        return None if value is None else _NO_DATABASE_TAKES.sub(_escape, value)
+        return None if value is None else kept(value)
 
 
 class AnyText(_Escaping):

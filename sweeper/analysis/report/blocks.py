@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as: sections of text, tables, figures and lines to copy."""
+"""What a report is made of, whatever it is written as: text, tables, figures and lines to copy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -62,7 +62,8 @@ def _legend(numbers: Numbers, experiment: Experiment) -> str:
     counts = numbers.summary["scored"]
     if counts.nunique() > 1:
         parts.append(
-            f"The optimizers have unequal numbers of scored trials ({counts.min()} to {counts.max()}): no ranking."
+            f"The optimizers have unequal numbers of scored trials ({counts.min()} to {counts.max()}): no "
+            f"ranking."
         )
     return " ".join(parts)
 
@@ -110,9 +111,9 @@ def pairs(results: Results, numbers: Numbers) -> Section:
             _pair_table(numbers.verdict.pairs),
             Text(
                 (
-                    "P: the probability that a run of the first beats a run of the second on test images, ties "
-                    "half; 95 % bootstrap interval; p of the exact Mann-Whitney test, adjusted by Holm over all "
-                    "pairs. The verdict's own family is the leader against each other one.",
+                    "P: the probability that a run of the first beats a run of the second on test images, "
+                    "ties half; 95 % bootstrap interval; p of the exact Mann-Whitney test, adjusted by Holm "
+                    "over all pairs. The verdict's own family is the leader against each other one.",
                 )
             ),
         ]

@@ -12,8 +12,10 @@ SCALES = {"log": "log", "one_minus_log": "log in 1 - x", "linear": "linear"}
 
 def warnings(numbers: Numbers) -> Section:
     """Each warning with the line to paste that does something about it."""
-    found = [Warned(one.text, one.line) for one in numbers.cautions]
-    return section("warnings", "Warnings", *(found or [Text(("None of the checks found anything.",))]))
+    if not numbers.cautions:
+        return section("warnings", "Warnings", Text(("None of the checks found anything.",)))
+    found = (Warned(one.text, one.line) for one in numbers.cautions)
+    return section("warnings", "Warnings", *found)
 
 
 def costs(results: Results, numbers: Numbers) -> Section:

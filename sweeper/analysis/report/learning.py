@@ -2,8 +2,6 @@
 
 import math
 
-import pandas as pd
-
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Text, section, table
 from sweeper.analysis.report.numbers import Numbers, Results
@@ -38,10 +36,9 @@ def learning(results: Results, numbers: Numbers) -> Section:
         *drawn,
         Text(
             (
-                "Of the settings that represent the optimizers; the line is the mean over the finals' seeds, the "
-                "band reaches from the lowest to the highest seed. The training loss is the mean over the epoch, "
-                "seen while the weights changed. Seconds are of training and evaluation on the devices named "
-                "above.",
+                "Of the settings that represent the optimizers; the line is the mean over the finals' seeds, "
+                "the band reaches from the lowest to the highest seed. The training loss is the mean over "
+                "the epoch, seen while the weights changed. Seconds are of training and evaluation.",
             )
         ),
     )
@@ -56,8 +53,8 @@ def time_to_target(results: Results, numbers: Numbers) -> Section:
             Missing("No time to target: there are no finals with recorded epochs."),
         )
     source = (
-        "The targets are derived from these results: what the median optimizer's mean curve reaches at half and "
-        "at all of the epochs. `[report] targets` in the experiment fixes them beforehand."
+        "The targets are derived from these results: what the median optimizer's mean curve reaches at half "
+        "and at all of the epochs. `[report] targets` in the experiment fixes them beforehand."
         if numbers.targets_are_derived
         else "The targets were fixed in the experiment before any result was seen."
     )
@@ -71,7 +68,7 @@ def time_to_target(results: Results, numbers: Numbers) -> Section:
         *(_target(numbers, target, units) for target in numbers.targets),
         Text(
             (
-                f"Median over the finals of the time until the validation accuracy is reached, linear between "
+                "Median over the finals of the time until the validation accuracy is reached, linear between "
                 f"epochs; a run that never gets there takes for ever. {source}",
                 *seconds,
             )
@@ -92,6 +89,6 @@ def _target(numbers: Numbers, target: float, units: list[str]) -> Block:
 def _time(value: object, unit: str) -> str:
     if isinstance(value, float) and math.isinf(value):
         return "never"
-    if pd.isna(value):
+    if shown.is_missing(value):
         return shown.NOTHING
     return shown.count(value) if unit == "samples" else shown.number(value)

@@ -49,9 +49,9 @@ class Results:
 class Numbers:
     """What was computed of a sweep; frames as the functions of `sweeper.analysis` give them.
 
-    `scored` are the search's trials that statistics count, with their `score`; `points` are the finals of the tuned and the untuned settings: `optimizer, kind, seed, state, value,
-    accuracy`. `wins` has a column `k` and one per optimizer. `times` are time-to-target frames by (target,
-    unit). `lr` are the search's scored trials with `lr`, `score` and `is_dead`.
+    `scored` are the search's trials that statistics count, with their `score`; `points` are the finals of the
+    tuned and the untuned settings: `optimizer, kind, setting, seed, state, value, accuracy`. `wins` has a
+    column `k` and one per optimizer. `times` are time-to-target frames by (target, unit). `lr` are the search's scored trials with `lr`, `score` and `is_dead`.
     """
 
     progress: Progress

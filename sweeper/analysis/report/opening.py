@@ -18,8 +18,8 @@ HOW_NOT_TO_READ = (
     "count, on fresh seeds and test images.",
     'Not "undecided" as "equal": it says that these seeds cannot tell. "No difference that matters" is the '
     "statement that they are about equal.",
-    "Not by intervals that overlap or don't: the decision is made from the probability of improvement and its "
-    "p value, adjusted for the number of comparisons.",
+    "Not by intervals that overlap or don't: the decision is made from the probability of improvement and "
+    "its p value, adjusted for the number of comparisons.",
     "Not across losses: hinge and cross-entropy have no common scale; accuracies have.",
 )
 
@@ -56,9 +56,9 @@ def workload(results: Results) -> Section:
             "workload",
             "What was run",
             Missing(
-                f"Sweeper did not run these trials: they were imported from {experiment.imported.source}. Data, "
-                f"model, loss, hardware and versions are not known, and chance level isn't either: scores "
-                f"stand as they were given, on the objective {OBJECTIVES[experiment.objective]}."
+                f"Sweeper did not run these trials: they were imported from {experiment.imported.source}. "
+                f"Data, model, loss, hardware and versions are not known, and chance level isn't either: "
+                f"scores stand as they were given, on the objective {OBJECTIVES[experiment.objective]}."
             ),
         )
     rows = [*_what(experiment, facts), *_where(results, facts)]
@@ -106,7 +106,8 @@ def _what(experiment: Experiment, facts: Mapping[str, Any]) -> list[tuple[str, s
 def _budget(experiment: Experiment) -> str:
     budget = experiment.budget
     limit = f", at most {shown.duration(budget.max_seconds)}" if budget.max_seconds else ""
-    return f"{counted(budget.trials_per_optimizer, 'trial')} per optimizer, {counted(budget.epochs, 'epoch')}{limit}"
+    trials = counted(budget.trials_per_optimizer, "trial")
+    return f"{trials} per optimizer, {counted(budget.epochs, 'epoch')}{limit}"
 
 
 def _where(results: Results, facts: Mapping[str, Any]) -> list[tuple[str, str]]:

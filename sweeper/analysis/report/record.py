@@ -45,7 +45,7 @@ def record(results: Results, numbers: Numbers) -> dict[str, Any]:
 
 
 def verdict(found: Verdict) -> dict[str, Any]:
-    """The verdict as plain values; `against` and `pairs` are None where there is none, and `lines` say why."""
+    """The verdict as plain values; without one `against` and `pairs` are None, and `lines` say why."""
     return {
         "leader": found.leader,
         "lines": list(found.lines),

@@ -1,6 +1,5 @@
 """Two sweeps side by side: first what differs between them, then what may be compared all the same."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,8 +22,8 @@ WHAT_COUNTS = ("data", "split", "loss", "objective", "epochs")
 class Common:
     """What two sweeps have in common: `differ` are those of `WHAT_COUNTS` that do.
 
-    `judged` is what their finals may be judged by: the objective's test counterpart where nothing differs, the
-    test accuracy where the images are the same, else None.
+    `judged` is what their finals may be judged by: the objective's test counterpart where nothing differs,
+    the test accuracy where the images are the same, else None.
     """
 
     differ: tuple[str, ...]
@@ -54,8 +53,8 @@ class Sides:
     def decisions(self) -> pd.DataFrame:
         """For each optimizer with finals in both: P(left better than right), with interval, p and decision.
 
-        Frame `optimizer, estimate, low, high, p, decision`, p adjusted by Holm; empty where the finals can't be
-        compared.
+        Frame `optimizer, estimate, low, high, p, decision`, p adjusted by Holm; empty where the finals can't
+        be compared.
         """
         judged = self.common().judged
         if judged is None:
@@ -154,7 +153,7 @@ def _what_differs(sides: Sides) -> Section:
         judged = (
             "So only accuracies are compared, which have one scale."
             if common.judged
-            else "So their numbers stand beside each other and are not judged: they are not of the same images."
+            else "So their numbers stand beside each other and are not judged: the images are not the same."
         )
         opening = f"These sweeps differ in {what}. {judged}"
     else:
@@ -189,7 +188,7 @@ def _optimizers(sides: Sides) -> Section:
 def _cells(summary: pd.DataFrame, name: str, *, has_losses: bool) -> list[str]:
     if name not in summary.index:
         return [shown.NOTHING] * (4 + has_losses)
-    row: Mapping[str, Any] = summary.loc[name].to_dict()
+    row = summary.loc[name]
     return [
         str(row["scored"]),
         shown.measured(row["best_accuracy"]),

@@ -51,12 +51,12 @@ def again(results: Results) -> Section:
             (
                 Points(
                     (
-                        "One trial's numbers: with the same parameters and seed, the same torch, a CPU of the "
-                        "same instruction set and one thread.",
-                        "The search's settings: with sampler random, qmc or grid. TPE's later proposals depend on "
-                        "the order in which trials end.",
-                        "The statistics on this page: from the same store to the last digit; every resampling is "
-                        "seeded.",
+                        "One trial's numbers: with the same parameters and seed, the same torch, a CPU of "
+                        "the same instruction set and one thread.",
+                        "The search's settings: with sampler random, qmc or grid. TPE's later proposals "
+                        "depend on the order in which trials end.",
+                        "The statistics on this page: from the same store to the last digit; every "
+                        "resampling is seeded.",
                     )
                 ),
             ),

@@ -36,7 +36,7 @@ def _expected(numbers: Numbers) -> Block:
     for name, curve in numbers.expected.items():
         by_k = curve.set_index("k")
         cells = [
-            f"{by_k.at[k, 'mean']:.3f} ({by_k.at[k, 'low']:.3f} to {by_k.at[k, 'high']:.3f})"
+            f"{shown.measured(by_k.at[k, 'mean'])} ({shown.interval(by_k.at[k, 'low'], by_k.at[k, 'high'])})"
             if k in by_k.index
             else shown.NOTHING
             for k in budgets
@@ -87,8 +87,8 @@ def _widths(numbers: Numbers, objective: str) -> Block:
     ]
     within = "2 accuracy points" if scoring.higher_is_better(objective) else "5 % of the loss"
     return table(
-        f"The good range of lr (effective lr for momentum and nesterov): decades within {within} of the best; "
-        f"from 12 scored trials on",
+        f"The good range of lr (effective lr for momentum and nesterov): decades within {within} of the "
+        "best, from 12 scored trials on",
         ("optimizer", "n", "best lr", f"best {OBJECTIVES[objective]}", "width, decades", "dead"),
         rows,
     )
@@ -97,7 +97,7 @@ def _widths(numbers: Numbers, objective: str) -> Block:
 def _parallel(results: Results, numbers: Numbers) -> Block | None:
     """Every setting tried, an axis per hyperparameter, folded away by optimizer."""
     names = shown.searched_names(results.experiment, numbers.summary)
-    drawings = []
+    drawings: list[Drawing] = []
     for name, params in names.items():
         scored = numbers.scored[numbers.scored["optimizer"] == name]
         varied = [p for p in params if f"params.{p}" in scored and scored[f"params.{p}"].nunique() > 1]
