@@ -14,7 +14,7 @@ from sweeper.analysis.repetition import compare_epochs
 from sweeper.analysis.resampling import bootstrap_interval, iqm
 from sweeper.analysis.searching import expected_best, incumbents, independent_scores, win_probability
 from sweeper.analysis.sensitivity import lr_sensitivity
-from sweeper.analysis.statistics import behind_untuned, summary
+from sweeper.analysis.statistics import behind_untuned, summary, summary_of
 from sweeper.analysis.targets import time_to_target
 from sweeper.analysis.verdict import Verdict, leader, verdict
 
@@ -43,6 +43,7 @@ __all__ = [
     "power",
     "probability_of_improvement",
     "summary",
+    "summary_of",
     "time_to_target",
     "verdict",
     "win_probability",

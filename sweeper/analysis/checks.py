@@ -28,9 +28,9 @@ INCLUDED = {"momentum": ("sgd",), "nesterov": ("sgd",), "adam": ("rmsprop",)}
 def border_check(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Settings whose optimum may lie outside the searched space, with the line to put into the file.
 
-    Frame `optimizer, setting, side, value, bound, line`. The learning rate (or effective lr, or step) when the
-    best and the median of the three best settings lie within 10 % of the range from the same bound; another
-    range only when all three do. Natural ends (rho 0, b1 0) and choices never.
+    Frame `optimizer, setting, side, value, bound, line`. The learning rate (or effective lr, or step) when
+    the best and the median of the three best settings lie within 10 % of the range from the same bound;
+    another range only when all three do. Natural ends (rho 0, b1 0) and choices never.
     """
     search = scores.proposed(
         scores.of_search(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
@@ -97,9 +97,9 @@ def _wider(arm: ArmSpace, name: str, dimension: Range, side: str) -> str:
 def inclusion_check(trials: pd.DataFrame, experiment: Experiment, *, resamples: int = 10_000) -> pd.DataFrame:
     """Where a general rule lost in the finals to a special case inside its searched space.
 
-    Frame `general, special, estimate, low, high, p, decision, line`: the probability that the general rule beats
-    the special one, for the pairs in which it does worse by the decision rule. It was tuned too little: a
-    warning, not a finding (Choi et al. 2019).
+    Frame `general, special, estimate, low, high, p, decision, line`: the probability that the general rule
+    beats the special one, for the pairs in which it does worse by the decision rule. It was tuned too little:
+    a warning, not a finding (Choi et al. 2019).
     """
     tests = finals.finals_scores(
         trials,

@@ -15,8 +15,8 @@ def curves(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -
     """Each representing setting's mean, lowest and highest seed after each epoch.
 
     Frame `optimizer, epoch, seconds, column, mean, low, high, n`, with `column` one of train_loss, val_loss,
-    val_accuracy and gap; `seconds` are those of training and evaluation since the start, mean over seeds. Empty
-    where no final has recorded an epoch.
+    val_accuracy and gap; `seconds` are those of training and evaluation since the start, mean over seeds.
+    Empty where no final has recorded an epoch.
     """
     runs = representatives(trials, experiment)[["optimizer", "number"]]
     final = epochs[epochs["phase"] == Phase.FINAL].merge(runs, on=["optimizer", "number"])

@@ -84,8 +84,17 @@ ATTEMPTS: Mapping[str, str] = {
     "ended_at": TIME,
     "why": "str",
     "strike": "bool",
+    "epochs": "int64",
+    "samples": "int64",
+    "steps": "int64",
+    "grad_evals": "int64",
+    "train_s": "float64",
+    "eval_s": "float64",
 }
 """The columns of the frame `attempts` with their dtypes."""
+
+CUMULATIVE = ("samples", "steps", "grad_evals")
+"""What an epoch's row counts from its trial's start."""
 
 
 def trials(store: Store, sweep: str) -> pd.DataFrame:
@@ -152,15 +161,67 @@ def epochs(store: Store, sweep: str) -> pd.DataFrame:
 
 
 def attempts(store: Store, sweep: str) -> pd.DataFrame:
-    """A row per attempt at every trial of `sweep`, lost ones included."""
+    """A row per attempt at every trial of `sweep`, lost ones included.
+
+    `epochs`, `samples`, `steps`, `grad_evals` and the seconds are what the attempt itself trained and
+    recorded, without what a checkpoint gave it.
+    """
+    began, spent = _begun_with(), _recorded()
     query = (
-        sa.select(*_trial_columns(), *(c for c in attempts_table.c if c.name in ATTEMPTS))
+        sa.select(
+            *_trial_columns(),
+            *(c for c in attempts_table.c if c.name in ATTEMPTS),
+            *(sa.func.coalesce(spent.c[name], 0).label(name) for name in ("epochs", "train_s", "eval_s")),
+            *(
+                (sa.func.coalesce(spent.c[name], 0) - sa.func.coalesce(began.c[name], 0)).label(name)
+                for name in CUMULATIVE
+            ),
+        )
         .join(trials_table, trials_table.c.id == attempts_table.c.trial_id)
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
+        .outerjoin(spent, _is_same_attempt(spent))
+        .outerjoin(began, _is_same_attempt(began))
         .where(sweeps_table.c.name == sweep)
         .order_by(trials_table.c.id, attempts_table.c.attempt)
     )
     return _typed(_read(store, query), ATTEMPTS)
+
+
+def _recorded() -> sa.Subquery:
+    """What the epochs of each attempt add up to; counts go on from what a checkpoint gave."""
+    table = epochs_table.c
+    return (
+        sa.select(
+            table.trial_id,
+            table.attempt,
+            sa.func.count().label("epochs"),
+            sa.func.sum(table.train_s).label("train_s"),
+            sa.func.sum(table.eval_s).label("eval_s"),
+            *(sa.func.max(table[name]).label(name) for name in CUMULATIVE),
+        )
+        .group_by(table.trial_id, table.attempt)
+        .subquery()
+    )
+
+
+def _begun_with() -> sa.Subquery:
+    """What a checkpoint gave each attempt that recorded anything: the counts of the epoch before its first."""
+    table, attempt = epochs_table.c, attempts_table.c
+    own = epochs_table.alias("own").c
+    has_recorded = sa.exists().where(own.trial_id == attempt.trial_id, own.attempt == attempt.attempt)
+    return (
+        sa.select(
+            attempt.trial_id, attempt.attempt, *(sa.func.max(table[name]).label(name) for name in CUMULATIVE)
+        )
+        .join(epochs_table, (table.trial_id == attempt.trial_id) & (table.epoch == attempt.first_epoch - 1))
+        .where(attempt.first_epoch > 1, table.attempt < attempt.attempt, has_recorded)
+        .group_by(attempt.trial_id, attempt.attempt)
+        .subquery()
+    )
+
+
+def _is_same_attempt(rows: sa.Subquery) -> sa.ColumnElement[bool]:
+    return (rows.c.trial_id == attempts_table.c.trial_id) & (rows.c.attempt == attempts_table.c.attempt)
 
 
 def _trial_columns() -> list[sa.ColumnElement[Any]]:

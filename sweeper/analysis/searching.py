@@ -81,8 +81,8 @@ def expected_best(
 ) -> pd.DataFrame:
     """The best score to expect after k random trials; None: for each k from 1 to the number of scores.
 
-    Frame `k, mean, low, high`. The mean is the U-statistic over all subsets of k, unbiased (Tang et al. 2020);
-    low..high is a 95 % percentile bootstrap. Only for scores of independent proposals.
+    Frame `k, mean, low, high`. The mean is the U-statistic over all subsets of k, unbiased (Tang et al.
+    2020); low..high is a 95 % percentile bootstrap. Only for scores of independent proposals.
     """
     values = np.sort(np.asarray(scores, dtype=np.float64))
     values = values if higher_is_better else -values[::-1]

@@ -39,10 +39,10 @@ def lr_sensitivity(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each optimizer's width of good learning rates, and its best score per half-decade.
 
-    The first frame has a row per optimizer: `optimizer, n, best, best_lr, width, dead`. `width` are the decades
-    of the half-decades whose best lies within 2 accuracy points (5 % of a loss) of the optimizer's best; NaN
-    below 12 scored trials. The second has a row per half-decade that has trials: `optimizer, low, high, best,
-    n, dead`. `dead` is the share of settings that are no better than chance.
+    The first frame has a row per optimizer: `optimizer, n, best, best_lr, width, dead`. `width` are the
+    decades of the half-decades whose best lies within 2 accuracy points (5 % of a loss) of the optimizer's
+    best; NaN below 12 scored trials. The second has a row per half-decade that has trials: `optimizer, low,
+    high, best, n, dead`. `dead` is the share of settings that are no better than chance.
     """
     search = scores.proposed(scores.of_search(trials, objective, loss, n_classes))
     dead_below = scoring.dead_accuracy(n_classes, val_size)

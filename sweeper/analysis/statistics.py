@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sweeper import scoring
-from sweeper.analysis import finals, scores
+from sweeper.analysis import finals, scores, targets
+from sweeper.experiment import Experiment
 from sweeper.records import Origin, TrialState
 
 COLUMNS = (
@@ -19,6 +20,7 @@ COLUMNS = (
     *("final_mean", "final_sd", "final_low", "final_high", "final_median", "final_n", "final_diverged"),
     *("final_accuracy", "final_accuracy_sd", "final_number"),
     *("untuned_final_mean", "untuned_final_sd", "untuned_final_accuracy", "untuned_final_n"),
+    *("target", "time_to_target", "target_hits"),
     *("samples", "seconds"),
 )
 """The columns of `summary`; the best setting's `params.NAME` follow."""
@@ -34,24 +36,29 @@ def summary(
     val_size: int = 5_000,
     repeats: int = 1,
     optimizers: Sequence[str] | None = None,
+    target: float | None = None,
 ) -> pd.DataFrame:
     """A row for each of `optimizers`; None: for each in the frame `trials`, in its order.
 
-    Trials of the search by state (`planned` in all); of those that were proposed and have a score
-    (`scored` of them): the `best` score with its trial's number, accuracy and setting (`params.NAME`), the
-    `median`, the interquartile range `iqr`, and the share of `dead` ones (diverged, or a validation
-    accuracy below 1/C + 3 standard errors on `val_size` images). `untuned` is trial 0's score, which no
-    other column counts. `final_mean`, `final_sd`, `final_median` and Student's 95 % interval of the mean,
+    Trials of the search by state (`planned` in all); of those that were proposed and have a score (`scored`
+    of them): the `best` score with its trial's number, accuracy and setting (`params.NAME`), the `median`,
+    the interquartile range `iqr`, and the share of `dead` ones (diverged, or a validation accuracy below 1/C
+    + 3 standard errors on `val_size` images). `untuned` is trial 0's score, which no other column counts.
+    `final_mean`, `final_sd`, `final_median` and Student's 95 % interval of the mean,
     `final_low`..`final_high`, are of the objective's test counterpart over `final_n` fresh seeds at the
     setting that represents the optimizer, trial `final_number`'s, `final_diverged` of which diverged and
     count as chance; `final_accuracy` is their mean test accuracy. With `repeats` searches per optimizer each
-    has its representative, and no one number. `untuned_final_...` is the same of trial 0's setting. What
-    does not exist is NaN. `samples` is what the costliest trial of the search spent, `seconds` the search's
-    time in training and evaluation.
+    has its representative, and no one number. `untuned_final_...` is the same of trial 0's setting.
+    `time_to_target` is the median epoch at which those finals reach the validation accuracy `target`,
+    infinite where most don't, and `target_hits` how many do: with `epochs` only, and where no target is given
+    one that is derived from these results (`targets.derived_targets`, the last). What does not exist is NaN.
+    `samples` is what the costliest trial of the search spent, `seconds` the search's time in training and
+    evaluation.
     """
     search = scores.of_search(trials, objective, loss, n_classes)
     final = finals.scored(trials, objective, loss, n_classes)
     dead_below = scoring.dead_accuracy(n_classes, val_size)
+    times = _times(final, epochs, target, objective, n_classes, repeats)
     rows = []
     for optimizer in pd.unique(trials["optimizer"]) if optimizers is None else optimizers:
         mine = search[search["optimizer"] == optimizer]
@@ -61,6 +68,7 @@ def summary(
                 **_states(mine),
                 **_search(mine, objective, dead_below),
                 **finals.columns(final[final["optimizer"] == optimizer], objective, repeats),
+                **times.get(str(optimizer), {}),
                 "samples": int(mine["samples"].max()) if len(mine) else 0,
                 "seconds": float((mine["train_s"] + mine["eval_s"]).sum()),
                 **_best_setting(mine, objective),
@@ -70,12 +78,54 @@ def summary(
     return pd.DataFrame(rows, columns=names)
 
 
+def summary_of(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """The `summary` of a sweep, under the terms of its experiment and in its order."""
+    return summary(
+        trials,
+        epochs,
+        objective=experiment.objective,
+        loss=experiment.loss.name,
+        n_classes=experiment.n_classes,
+        val_size=experiment.data.val_size,
+        repeats=experiment.search.repeats,
+        optimizers=[arm.name for arm in experiment.arms],
+        target=max(experiment.report.targets, default=None),
+    )
+
+
 def behind_untuned(summary: pd.DataFrame, *, objective: str = "val_loss") -> list[str]:
     """The optimizers whose best in `summary` scores worse than torch's defaults: searched too little."""
     worse = summary["best"] < summary["untuned"]
     if not scoring.higher_is_better(objective):
         worse = summary["best"] > summary["untuned"]
     return list(summary.loc[worse, "optimizer"])
+
+
+def _times(
+    final: pd.DataFrame,
+    epochs: pd.DataFrame | None,
+    target: float | None,
+    objective: str,
+    n_classes: int | None,
+    repeats: int,
+) -> dict[str, dict[str, float]]:
+    """The summary's columns on the time to target, by optimizer."""
+    if epochs is None:
+        return {}
+    runs = targets.representing(final, objective, repeats)
+    derived = targets.derived_targets(runs, epochs)
+    if not derived:
+        return {}
+    wanted = derived[-1] if target is None else target
+    found = targets.time_to_target(runs, epochs, wanted, n_classes=n_classes)
+    return {
+        str(row["optimizer"]): {
+            "target": wanted,
+            "time_to_target": row["median"],
+            "target_hits": row["hits"],
+        }
+        for _, row in found.iterrows()
+    }
 
 
 def _states(search: pd.DataFrame) -> dict[str, int]:

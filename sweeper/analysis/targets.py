@@ -74,26 +74,40 @@ def targets(
     Those of `[report] targets`; else what the median optimizer's mean curve reaches at half and at all of the
     epochs. None where no final has recorded an epoch.
     """
+    derived = derived_targets(representatives(trials, experiment), epochs)
     if experiment.report.targets:
-        return tuple(experiment.report.targets), False
-    runs = representatives(trials, experiment)[KEYS]
-    final = epochs[(epochs["phase"] == Phase.FINAL) & epochs["val_accuracy"].notna()].merge(runs, on=KEYS)
+        return experiment.report.targets if derived else (), False
+    return derived, True
+
+
+def derived_targets(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[float, ...]:
+    """What the median optimizer's mean curve over the finals `runs` reaches at half and at all of the epochs.
+
+    Validation accuracies with three decimals; none where no final has recorded one.
+    """
+    final = epochs[(epochs["phase"] == Phase.FINAL) & epochs["val_accuracy"].notna()].merge(
+        runs[KEYS], on=KEYS
+    )
     if final.empty:
-        return (), True
+        return ()
     curves = final.groupby(["optimizer", "epoch"])["val_accuracy"].mean().unstack("optimizer")
     median = curves.median(axis=1)
     half = median[median.index <= max(median.index[0], median.index[-1] / 2)].iloc[-1]
-    return tuple(dict.fromkeys(round(float(value), 3) for value in (half, median.iloc[-1]))), True
+    return tuple(dict.fromkeys(round(float(value), 3) for value in (half, median.iloc[-1])))
 
 
 def representatives(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """The rows of `trials` that are scored finals of the settings that represent the optimizers."""
     scored = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
+    return trials.loc[representing(scored, experiment.objective, experiment.search.repeats).index]
+
+
+def representing(scored: pd.DataFrame, objective: str, repeats: int) -> pd.DataFrame:
+    """Of all optimizers' scored finals those of the settings that represent them."""
     chosen = [
-        finals.representing(group, experiment.objective, experiment.search.repeats).index
-        for _, group in scored.groupby("optimizer", sort=False)
+        finals.representing(group, objective, repeats) for _, group in scored.groupby("optimizer", sort=False)
     ]
-    return trials.loc[[place for index in chosen for place in index]]
+    return pd.concat(chosen) if chosen else scored
 
 
 def one_device(trials: pd.DataFrame) -> bool:

@@ -68,16 +68,7 @@ class Sweep:
         """A row per optimizer; see `sweeper.analysis.summary`."""
         from sweeper import analysis
 
-        experiment = self.experiment
-        return analysis.summary(
-            self.trials,
-            objective=experiment.objective,
-            loss=experiment.loss.name,
-            n_classes=experiment.n_classes,
-            val_size=experiment.data.val_size,
-            repeats=experiment.search.repeats,
-            optimizers=[arm.name for arm in experiment.arms],
-        )
+        return analysis.summary_of(self.trials, self.epochs, self.experiment)
 
     def verdict(self) -> "Verdict":
         """The search's leader against the others on fresh seeds, or why there is no verdict yet."""

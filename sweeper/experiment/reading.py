@@ -18,7 +18,7 @@ from sweeper.errors import ExperimentError, UsageError
 from sweeper.experiment.arms import read_arms, read_shared
 from sweeper.experiment.checks import contradictions
 from sweeper.experiment.model import Experiment, resolved
-from sweeper.experiment.sections import RUNS_NOW, SECTIONS, Budget, Header, Section
+from sweeper.experiment.sections import SECTIONS, Budget, Header, Section
 from sweeper.experiment.wording import shown, suggestion
 
 Document = dict[str, Any]
@@ -97,7 +97,6 @@ def from_document(
     _require_shallow(merged, source)
     problems += _unknown_tables(merged)
     sections = {key: _read_section(key, model, merged, problems) for key, model in SECTIONS.items()}
-    problems += _not_yet(merged, problems)
     shared = read_shared(_table(merged, "space", problems), problems)
     # With a wrong number of trials the default spaces can't be resolved; the arms' own mistakes still show.
     budget = sections["budget"]
@@ -225,21 +224,6 @@ def _legal(model: type[Section], key: str) -> str:
         return field.description
     choices = getattr(field.annotation, "__args__", ())
     return "one of " + ", ".join(str(choice) for choice in choices)
-
-
-def _not_yet(document: Document, problems: Sequence[str]) -> list[str]:
-    """Legal values that this version can't run yet; a key that is wrong anyway is not named twice."""
-    found = []
-    for key, legal in RUNS_NOW.items():
-        section, _, name = key.partition(".")
-        table = document.get(section)
-        if not isinstance(table, dict) or name not in table:
-            continue
-        value = tuple(table[name]) if isinstance(table[name], list) else table[name]
-        if value not in legal and not any(line.startswith(f"{key} = ") for line in problems):
-            now = ", ".join(shown(choice) for choice in legal)
-            found.append(f"{key} = {shown(value)}: not yet in this version of Sweeper; legal now: {now}")
-    return found
 
 
 def _notices(experiment: Experiment) -> list[str]:

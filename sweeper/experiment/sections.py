@@ -163,9 +163,3 @@ SECTIONS: Mapping[str, type[Section]] = {
     "report": Report,
 }
 """The file's tables in its order, but for `[space]` and `[optimizers]`."""
-
-RUNS_NOW: Mapping[str, tuple[Any, ...]] = {
-    "report.targets": ((),),
-}
-"""The values that this version can run, for the keys of which it can't run all. A legal value that is not
-here is refused by name rather than ignored."""

@@ -172,6 +172,29 @@ def test_every_attempt_is_there_with_its_end(filled: Store) -> None:
     assert list(adam["strike"]) == [True, False]
 
 
+def test_an_attempt_counts_what_it_trained_itself(
+    store: Store, make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
+) -> None:
+    committer = store.create_sweep("s", {}, "", {}, 30)
+    trial = make_trial()
+    lost, more, none = [make_record(1), make_record(2)], [make_record(2), make_record(3)], (make_record(1),)
+    committer.commit(
+        [
+            TrialPlanned(trial, NOW),
+            AttemptStarted(trial.key, 1, WORKER, NOW),
+            EpochsRecorded(trial.key, 1, tuple(lost), setup_s=0.1, train_s=1.0, eval_s=0.5),
+            AttemptStarted(trial.key, 2, WORKER, NOW, none),  # from a checkpoint, and lost at once
+            AttemptStarted(trial.key, 3, WORKER, NOW, none),
+            EpochsRecorded(trial.key, 3, tuple(more), setup_s=0.1, train_s=1.5, eval_s=0.75),
+        ]
+    )
+    attempts = frames.attempts(store, "s")
+    assert list(attempts["epochs"]) == [2, 0, 2]
+    assert list(attempts["samples"]) == [400, 0, 400]
+    assert list(attempts["steps"]) == [8, 0, 8]
+    assert list(attempts["train_s"]) == [1.0, 0.0, 1.0]
+
+
 def test_an_epoch_that_the_latest_attempt_has_not_reached_again_does_not_count(
     store: Store, make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
 ) -> None:

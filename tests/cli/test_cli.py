@@ -155,7 +155,6 @@ def test_all_mistakes_in_a_file_are_told_at_once(sweeper: Run, tmp_path: Path) -
         ("[optimizers.adam]\n", "experiment.name: missing"),
         ('[experiment]\nname = "x"\n[budget]\nepochs = "ten"\n', 'budget.epochs = "ten": must be a whole'),
         ('[experiment]\nname = "x"\n[checkpoint]\nevery_epochs = 1\n', "checkpoints need a directory"),
-        ('[experiment]\nname = "x"\n[report]\ntargets = [0.5]\n', "targets = [0.5]: not yet"),
     ],
 )
 def test_a_wrong_file_is_a_line_and_status_2(

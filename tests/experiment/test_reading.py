@@ -363,26 +363,6 @@ def test_an_illegal_sweep_name_is_refused_with_what_is_legal(name: str) -> None:
         experiments.checked_name(name)
 
 
-# --- what this version can't run -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "report.targets=[0.5]",
-    ],
-)
-def test_a_value_for_a_later_version_is_refused_by_name(setting: str) -> None:
-    key, _, value = setting.partition("=")
-    assert the_problem(setting).startswith(
-        f"{key} = {value}: not yet in this version of Sweeper; legal now: "
-    )
-
-
-def test_a_wrong_value_of_a_key_for_a_later_version_is_only_called_wrong() -> None:
-    assert the_problem("search.pruner=ahsa").endswith("must be one of none, asha, hyperband, median")
-
-
 def test_who_asks_for_no_finals_is_told_nothing() -> None:
     assert loads("final.top_k=0").notices == ()
 

@@ -1,7 +1,7 @@
 """The figures, each a plotly `Figure` made of computed numbers; its answer in words is in `layout.meta`.
 
-`search` draws the search, `compared` the finals, `training` learning curves and the workers' time; `style` says
-how an optimizer looks wherever it appears.
+`search` draws the search, `compared` the finals, `training` learning curves and the workers' time; `style`
+says how an optimizer looks wherever it appears.
 """
 
 from sweeper.analysis.figures.compared import finals, pairs, tuned_untuned

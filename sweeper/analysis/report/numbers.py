@@ -51,7 +51,8 @@ class Numbers:
 
     `scored` are the search's trials that statistics count, with their `score`; `points` are the finals of the
     tuned and the untuned settings: `optimizer, kind, setting, seed, state, value, accuracy`. `wins` has a
-    column `k` and one per optimizer. `times` are time-to-target frames by (target, unit). `lr` are the search's scored trials with `lr`, `score` and `is_dead`.
+    column `k` and one per optimizer. `times` are time-to-target frames by (target, unit). `lr` are the
+    search's scored trials with `lr`, `score` and `is_dead`.
     """
 
     progress: Progress
@@ -89,7 +90,7 @@ def numbers(results: Results) -> Numbers:
     widths, bins = _sensitivity(trials, experiment)
     return Numbers(
         progress=progress(trials, experiment),
-        summary=summary(trials, epochs, experiment),
+        summary=analysis.summary_of(trials, epochs, experiment),
         scored=_scored(trials, experiment),
         verdict=verdict,
         points=points(trials, experiment),
@@ -114,20 +115,6 @@ def numbers(results: Results) -> Numbers:
         cautions=cautions(trials, epochs, results.attempts, experiment),
         claims=claims(trials, epochs, experiment, verdict),
         bests=_bests(results),
-    )
-
-
-def summary(trials: pd.DataFrame, epochs: pd.DataFrame | None, experiment: Experiment) -> pd.DataFrame:
-    """`analysis.summary` of a sweep, under the terms of its experiment."""
-    return analysis.summary(
-        trials,
-        epochs,
-        objective=experiment.objective,
-        loss=experiment.loss.name,
-        n_classes=experiment.n_classes,
-        val_size=experiment.data.val_size,
-        repeats=experiment.search.repeats,
-        optimizers=[arm.name for arm in experiment.arms],
     )
 
 
