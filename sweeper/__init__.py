@@ -11,9 +11,9 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeper.api import Sweep, load, resume, run
+    from sweeper.api import Sweep, import_trials, load, resume, run
 
-__all__ = ["Sweep", "load", "resume", "run"]
+__all__ = ["Sweep", "import_trials", "load", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
     SweeperError                 1
     ├── UsageError               2   wrong option or argument
     │   ├── ExperimentError      2   the experiment file: all its mistakes at once
+    │   ├── TableError           2   results from elsewhere: all their mistakes at once
     │   ├── DataError            2   the data set is missing or damaged
     │   └── SweepExistsError     2   `run` of a name that exists
     ├── NotFoundError            3   no such sweep or trial
@@ -14,9 +15,9 @@
     ├── CheckpointError          4   a checkpoint can't be written or read
     └── InterruptedSweepError  130   Ctrl-C or SIGTERM; the sweep can be resumed
 
-The number is the command line's exit status. A message is one line that says what is wrong, where, with
-which value, and what would be legal; only `ExperimentError` has several. Whatever it quotes, it is printable,
-and cut where it is long.
+The number is the command line's exit status. A message is one line that says what is wrong, where, with which
+value, and what would be legal; only `ExperimentError` and `TableError` have several. Whatever it quotes, it
+is printable, and cut where it is long.
 """
 
 from collections.abc import Sequence
@@ -50,6 +51,14 @@ class ExperimentError(UsageError):
         self.source = source
         self.problems = tuple(one_line(problem) for problem in problems)
         Exception.__init__(self, "\n".join(f"{one_line(source)}: {problem}" for problem in self.problems))
+
+
+class TableError(UsageError):
+    """Results from elsewhere that can't be imported, with the mistakes found in them, a line for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(one_line(problem) for problem in problems)
+        Exception.__init__(self, "\n".join(self.problems))
 
 
 class DataError(UsageError):

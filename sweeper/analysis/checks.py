@@ -9,6 +9,7 @@ from sweeper import scoring
 from sweeper.analysis import finals, scores
 from sweeper.analysis.comparison import RESULT, compare_each
 from sweeper.analysis.decision import Decision
+from sweeper.analysis.sensitivity import lr_column
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.experiment.searched import dimensions
 from sweeper.space import Range
@@ -64,10 +65,8 @@ def _of_arm(arm: ArmSpace, best: pd.DataFrame, experiment: Experiment) -> Iterat
 
 def _values(best: pd.DataFrame, name: str) -> scores.Floats:
     if name != "effective_lr":
-        return best[f"params.{name}"].to_numpy(dtype=np.float64)
-    from sweeper.analysis.sensitivity import lr_column
-
-    return lr_column(best).to_numpy(dtype=np.float64)
+        return np.asarray(best[f"params.{name}"], dtype=np.float64)
+    return np.asarray(lr_column(best), dtype=np.float64)
 
 
 def _places(dimension: Range, values: scores.Floats) -> scores.Floats:
@@ -77,7 +76,7 @@ def _places(dimension: Range, values: scores.Floats) -> scores.Floats:
         low, high, values = np.log(low), np.log(high), np.log(values)
     elif dimension.scale == "one_minus_log":
         low, high, values = -np.log1p(-low), -np.log1p(-high), -np.log1p(-values)
-    return np.asarray((values - low) / (high - low))
+    return np.asarray((values - low) / (high - low), dtype=np.float64)
 
 
 def _wider(arm: ArmSpace, name: str, dimension: Range, side: str) -> str:

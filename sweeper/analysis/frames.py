@@ -93,6 +93,8 @@ ATTEMPTS: Mapping[str, str] = {
 }
 """The columns of the frame `attempts` with their dtypes."""
 
+PLACE = ("worker", "node", "device")
+
 CUMULATIVE = ("samples", "steps", "grad_evals")
 """What an epoch's row counts from its trial's start."""
 
@@ -120,7 +122,7 @@ def trials(store: Store, sweep: str) -> pd.DataFrame:
         .where(sweeps_table.c.name == sweep)
         .order_by(trials_table.c.id)
     )
-    rows = _read(store, query)
+    rows = _placed(_read(store, query))
     started = _times(rows["started_at"])
     rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()
     rows["wall_s"] = (_times(rows["finished_at"]) - started).dt.total_seconds()
@@ -184,7 +186,7 @@ def attempts(store: Store, sweep: str) -> pd.DataFrame:
         .where(sweeps_table.c.name == sweep)
         .order_by(trials_table.c.id, attempts_table.c.attempt)
     )
-    return _typed(_read(store, query), ATTEMPTS)
+    return _typed(_placed(_read(store, query)), ATTEMPTS)
 
 
 def _recorded() -> sa.Subquery:
@@ -205,7 +207,7 @@ def _recorded() -> sa.Subquery:
 
 
 def _begun_with() -> sa.Subquery:
-    """What a checkpoint gave each attempt that recorded anything: the counts of the epoch before its first."""
+    """What a checkpoint gave each attempt that recorded anything: the counts before its first epoch."""
     table, attempt = epochs_table.c, attempts_table.c
     own = epochs_table.alias("own").c
     has_recorded = sa.exists().where(own.trial_id == attempt.trial_id, own.attempt == attempt.attempt)
@@ -233,6 +235,15 @@ def _read(store: Store, query: sa.Select[Any]) -> pd.DataFrame:
     with translated(store.engine.url), store.engine.connect() as connection:
         result = connection.execute(query)
         return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def _placed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with no text for a worker, node or device that nobody knows: those of imported results."""
+    known = rows.assign(**{name: rows[name].where(rows[name] != "", None) for name in PLACE})
+    if "ended_at" not in rows:
+        return known
+    has_times = rows["ended_at"].notna() | (rows["worker"] != "")
+    return known.assign(started_at=rows["started_at"].where(has_times, None))
 
 
 def _typed(rows: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

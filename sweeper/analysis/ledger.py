@@ -48,7 +48,7 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
             (
                 name,
                 len(own),
-                *(mine[column].sum() for column in SPENT),
+                *(_total(own, mine, column) for column in SPENT),
                 float(own["setup_s"].sum()),
                 float(mine["waiting_s"].sum()),
                 len(mine),
@@ -58,6 +58,12 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _total(trials: pd.DataFrame, attempts: pd.DataFrame, column: str) -> float:
+    """What all attempts spent; imported trials may tell more than their attempts do."""
+    told = float(trials[column].sum()) if column in trials.columns else 0.0
+    return max(told, float(attempts[column].sum()))
 
 
 def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,17 @@
 """What a number of seeds can decide, by simulation."""
 
+import math
 from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from sweeper.analysis.comparison import unpaired
 from sweeper.analysis.decision import ALPHA, judge
+
+Floats = npt.NDArray[np.float64]
 
 SEEDS = (5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 100)
 """The numbers of seeds that `seeds_to_decide` tries."""
@@ -48,6 +52,17 @@ def seeds_to_decide(difference_sd: float, n_comparisons: int) -> int | None:
     scores are normal, with one standard deviation.
     """
     return _seeds_to_decide(round(abs(difference_sd), 2), n_comparisons)
+
+
+def needed_seeds(a: Floats, b: Floats, n_comparisons: int) -> int | None:
+    """About how many seeds would decide between samples whose difference is as it was seen.
+
+    More than they have, for those didn't; None where 100 don't. See `seeds_to_decide`.
+    """
+    variances = [float(np.var(one, ddof=1)) for one in (a, b) if len(one) > 1]
+    sd = math.sqrt(sum(variances) / len(variances)) if variances else 0.0
+    n = seeds_to_decide(abs(float(np.mean(a) - np.mean(b))) / sd, n_comparisons) if sd else None
+    return None if n is None else max(n, min(len(a), len(b)) + 1)
 
 
 @lru_cache(maxsize=256)

@@ -51,22 +51,16 @@ def lr_sensitivity(
     known = known[known["lr"] > 0]
     known = known.assign(half=np.floor(2 * np.log10(known["lr"]) + 1e-9).astype(int))
     higher = scoring.higher_is_better(objective)
-    bins = [
-        (
-            name,
-            10 ** (half / 2),
-            10 ** ((half + 1) / 2),
-            _best(mine["score"], higher),
-            len(mine),
-            mine["is_dead"].mean(),
-        )
-        for (name, half), mine in known.groupby(["optimizer", "half"], sort=False)
-    ]
-    by_half = pd.DataFrame(bins, columns=["optimizer", "low", "high", "best", "n", "dead"])
+    found = known.groupby(["optimizer", "half"], sort=False).agg(
+        best=("score", "max" if higher else "min"), n=("score", "size"), dead=("is_dead", "mean")
+    )
+    by_half = found.reset_index().assign(
+        low=lambda frame: 10 ** (frame["half"] / 2), high=lambda frame: 10 ** ((frame["half"] + 1) / 2)
+    )
     order = {name: place for place, name in enumerate(pd.unique(trials["optimizer"]))}
     by_half = by_half.sort_values(
-        ["optimizer", "low"], key=lambda c: c.map(order) if c.name == "optimizer" else c
-    )
+        ["optimizer", "low"], key=lambda column: column.map(order) if column.name == "optimizer" else column
+    )[["optimizer", "low", "high", "best", "n", "dead"]]
     rows = []
     for name, mine in known.groupby("optimizer", sort=False):
         first = scores.best_first(mine, objective).iloc[0]
@@ -75,10 +69,6 @@ def lr_sensitivity(
         rows.append((name, len(mine), first["score"], first["lr"], width, mine["is_dead"].mean()))
     columns = ["optimizer", "n", "best", "best_lr", "width", "dead"]
     return pd.DataFrame(rows, columns=columns), by_half.reset_index(drop=True)
-
-
-def _best(values: "pd.Series[float]", higher: bool) -> float:
-    return float(values.max() if higher else values.min())
 
 
 def _width(bins: pd.DataFrame, best: float, higher: bool) -> float:

@@ -1,13 +1,12 @@
 """The verdict's sentences, each from a `Decision` and from nothing else."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from sweeper.analysis.decision import Decision, fewest_seeds
-from sweeper.analysis.power import seeds_to_decide
+from sweeper.analysis.power import needed_seeds
 from sweeper.experiment import Experiment
 from sweeper.records import TrialState
 from sweeper.space import Fixed
@@ -17,7 +16,11 @@ OBJECTIVES = {
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
     "train_loss": "training loss",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
 }
+SURE = 0.8
+"""A leader that would lead less often owes its lead to the luck of the search."""
 SENTENCES: Mapping[Decision, str] = {
     Decision.BETTER: "{other} is worse than {leader} ({numbers}; {evidence}).",
     Decision.HARDLY_BETTER: "{other} is worse than {leader}, but hardly ({numbers}; {evidence}).",
@@ -33,6 +36,8 @@ SENTENCES: Mapping[Decision, str] = {
 
 def heading(experiment: Experiment, leader: str, score: float) -> str:
     """What was compared, and who led the search."""
+    if experiment.imported:
+        return _imported_heading(experiment, leader, score)
     epochs, repeats = experiment.budget.epochs, experiment.search.repeats
     settings, seeds = experiment.budget.trials_per_optimizer - 1, experiment.final.seeds
     schedule = experiment.space["schedule"]
@@ -45,6 +50,33 @@ def heading(experiment: Experiment, leader: str, score: float) -> str:
         f"{counted(epochs, 'epoch')}, {lr}, {counted(settings, 'setting')} an optimizer{searches}: {leader} "
         f"led the search ({score_name} {score:.3f}). Judged by test {judged} over "
         f"{counted(seeds, 'fresh seed')}:"
+    )
+
+
+def _imported_heading(experiment: Experiment, leader: str, score: float) -> str:
+    assert experiment.imported is not None
+    most = counted(experiment.budget.trials_per_optimizer, "trial")
+    judged = "accuracy" if experiment.objective.endswith("accuracy") else "loss"
+    return (
+        f"Imported from {experiment.imported.source}, up to {most} an optimizer: {leader} led the search "
+        f"({OBJECTIVES[experiment.objective]} {score:.3f}). Judged by test {judged} over the imported finals:"
+    )
+
+
+def luck(leader: str, share: float, k: int, note: str | None) -> str:
+    """How often the leader would lead if the search were repeated with `k` independent settings each."""
+    depends = ": who leads depends on the luck of the search" if share < SURE else ""
+    more = f" {note}" if note else ""
+    return (
+        f"If the search were repeated with {counted(k, 'independent setting')} an optimizer, {leader} would "
+        f"lead in {100 * share:.0f} of 100{depends}.{more}"
+    )
+
+
+def unknown_luck(reason: str | None) -> str:
+    """Why nobody knows how often the leader would lead."""
+    return (
+        f"How often the leader would lead if the search were repeated is not known: {reason or 'no scores.'}"
     )
 
 
@@ -84,8 +116,10 @@ def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
             f"Of an optimizer's best {experiment.final.top_k} settings the one with the best mean "
             f"{OBJECTIVES[experiment.objective]} over the finals represents it."
         )
-    if experiment.search.repeats == 1:
-        lines.append("One search per optimizer (repeats = 1): how often the leader would lead is not known.")
+    if experiment.search.repeats == 1 and not experiment.imported:
+        lines.append(
+            "One search per optimizer (repeats = 1): its luck is estimated from within it, not from others."
+        )
     if own := [arm.name for arm in experiment.arms if arm.steps is not None]:
         lines.append(f"{', '.join(own)}: with a budget of its own, and so not judged.")
     failed = final.loc[final["state"] == TrialState.FAILED, "optimizer"].value_counts(sort=False)
@@ -104,6 +138,8 @@ def _numbers(ours: pd.DataFrame, theirs: pd.DataFrame, experiment: Experiment) -
     """The other's test means against the leader's: of what is judged first, and the accuracy's difference."""
     accuracies = theirs["accuracy"].mean(), ours["accuracy"].mean()
     points = 100 * abs(accuracies[0] - accuracies[1])
+    if np.isnan(points):
+        return f"test loss {theirs['test'].mean():.3f} against {ours['test'].mean():.3f}"
     text = f"test accuracy {accuracies[0]:.3f} against {accuracies[1]:.3f}, {points:.1f} points"
     if experiment.objective == "val_accuracy":
         return text
@@ -112,11 +148,7 @@ def _numbers(ours: pd.DataFrame, theirs: pd.DataFrame, experiment: Experiment) -
 
 def _needed(ours: pd.DataFrame, theirs: pd.DataFrame, n_comparisons: int) -> str:
     """How many seeds a difference of the size seen would take."""
-    difference = abs(float(ours["test"].mean() - theirs["test"].mean()))
-    variances = [float(np.var(one["test"], ddof=1)) for one in (ours, theirs) if len(one) > 1]
-    sd = math.sqrt(sum(variances) / len(variances)) if variances else 0.0
-    n = seeds_to_decide(difference / sd, n_comparisons) if sd else None
+    n = needed_seeds(ours["test"].to_numpy(), theirs["test"].to_numpy(), n_comparisons)
     if n is None:
         return "hundreds of seeds would be needed, or it doesn't matter"
-    n = max(n, min(len(ours), len(theirs)) + 1)
     return f"a difference of this size takes about {n} seeds"

@@ -10,6 +10,7 @@ from sweeper import scoring
 from sweeper.analysis import finals, scores, sentences
 from sweeper.analysis.comparison import compare
 from sweeper.analysis.progress import progress
+from sweeper.analysis.searching import independent_scores, win_probability
 from sweeper.experiment import Experiment
 from sweeper.records import Origin
 
@@ -21,13 +22,16 @@ class Verdict:
     `leader` is the optimizer with the best objective in the search, fixed before the finals. `against` has a
     row for each other one: `optimizer, estimate, low, high, p, decision` as in `compare`, the leader's mean
     less its own as `loss_difference` and, in percent, as `accuracy_points`, and the number of its finals `n`.
-    `pairs` are all pairs. Without a verdict these are None and `lines` say why; else `lines` are its text.
+    `pairs` are all pairs. `win_probability` is each optimizer's to have the best score if the search were
+    repeated with as many independent settings; None where that can't be said. Without a verdict these are
+    None and `lines` say why; else `lines` are its text.
     """
 
     lines: tuple[str, ...]
     leader: str | None = None
     against: pd.DataFrame | None = None
     pairs: pd.DataFrame | None = None
+    win_probability: "pd.Series[float] | None" = None
 
     @property
     def is_reached(self) -> bool:
@@ -50,15 +54,17 @@ def verdict(trials: pd.DataFrame, experiment: Experiment, *, resamples: int = 10
     higher = scoring.higher_is_better(experiment.objective)
     against, pairs = compare(judged, first, higher_is_better=higher, resamples=resamples)
     against = _with_differences(against, first, tests, experiment)
+    wins, luck = _luck(trials, experiment, first)
     lines = [
         sentences.heading(experiment, first, search_scores(trials, experiment)[first]),
         *(
             sentences.on(row, first, tests[first], tests[str(row["optimizer"])], experiment, len(against))
             for _, row in against.iterrows()
         ),
+        luck,
         *_closing(trials, experiment, has_verdict=True),
     ]
-    return Verdict(tuple(lines), first, against, pairs)
+    return Verdict(tuple(lines), first, against, pairs, wins)
 
 
 def leader(trials: pd.DataFrame, experiment: Experiment) -> str | None:
@@ -109,6 +115,8 @@ def _why_none(
         return "No verdict in mode joint: the search gave the optimizers unequal numbers of trials."
     if len(_judged(experiment)) < 2:
         return "No verdict: fewer than two optimizers share a budget, so there is nothing to compare."
+    if not experiment.final.top_k and experiment.imported:
+        return "No verdict: the imported results have no finals, and the best of n, chosen among n, flatters."
     if not experiment.final.top_k:
         n = experiment.budget.trials_per_optimizer - 1
         return (
@@ -124,6 +132,17 @@ def _why_none(
     if first not in tested or len(tested) < 2:
         return "No verdict: no final of the leader, or of any other optimizer, came to an end."
     return None
+
+
+def _luck(trials: pd.DataFrame, experiment: Experiment, first: str) -> tuple["pd.Series[float] | None", str]:
+    """How often each optimizer would win the search if it were repeated, and what that says of the leader."""
+    independent = independent_scores(trials, experiment)
+    if independent.reason is not None or first not in independent.scores:
+        return None, sentences.unknown_luck(independent.reason)
+    k = min(len(values) for values in independent.scores.values())
+    higher = scoring.higher_is_better(experiment.objective)
+    wins = win_probability(independent.scores, k, higher_is_better=higher)
+    return wins, sentences.luck(first, float(wins[first]), k, independent.note)
 
 
 def _with_differences(
@@ -155,6 +174,6 @@ def _closing(trials: pd.DataFrame, experiment: Experiment, *, has_verdict: bool)
             f"The test images were used again: {n} earlier finals are of settings no longer chosen, and "
             f"stay out of every number."
         )
-    if experiment.data.name == "synthetic":
+    if experiment.imported is None and experiment.data.name == "synthetic":
         lines.append("Synthetic images: this shows how Sweeper works, not which optimizer is better.")
     return lines

@@ -1,6 +1,7 @@
 """What a program calls: `run`, `resume` and `load`. Composes the layers below and computes nothing itself."""
 
 from sweeper.api.display import Display, Silent
+from sweeper.api.exchange import import_trials
 from sweeper.api.execution import resume, run
 from sweeper.api.job import WorkerCount
 from sweeper.api.plan import Plan, plan
@@ -13,6 +14,7 @@ __all__ = [
     "StoreLocation",
     "Sweep",
     "WorkerCount",
+    "import_trials",
     "load",
     "open_store",
     "plan",

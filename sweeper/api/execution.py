@@ -88,6 +88,8 @@ def resume(
     opened = open_store(store)
     sweep = Sweep(opened, name)
     began = sweep.info
+    if sweep.experiment.imported and settings:
+        raise UsageError(f"sweep {name!r} was imported: there is nothing to go on with")
     stored = sweep.experiment
     experiment = experiments.extended(stored, settings, source=f"sweep {name}")
     is_extended = experiment.document() != stored.document()
@@ -130,6 +132,10 @@ def _warm_start(experiment: Experiment, name: str, store: StoreLocation) -> dict
     from sweeper.search.priors import priors
 
     earlier = Sweep(open_store(store), name)
+    if earlier.experiment.imported:
+        raise UsageError(
+            f"--warm-start {name}: was imported, and its settings are not in a search's coordinates"
+        )
     known = priors(experiment, earlier.experiment, earlier.store.trials(name))
     return facts.warm_start(name, known)
 

@@ -56,6 +56,10 @@ def repeat(
     """
     sweep = load(name, store)
     experiment = sweep.experiment
+    if experiment.imported:
+        raise UsageError(
+            f"sweep {name!r} was imported: Sweeper has not trained its trials and can't repeat one"
+        )
     stored = _find(sweep.store.trials(name), name, TrialKey(optimizer, _phase(final), number), experiment)
     if save is not None:
         _require_writable(save)

@@ -235,23 +235,6 @@ def show(
     output.print_trial(api.load(name, store), optimizer, number, final=final, as_json=as_json)
 
 
-@app.command(epilog="Example: sweeper export cifar10-cnn --out frames --format csv")
-@reported
-def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where trials.csv and epochs.csv go.")],
-    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv.")] = "csv",
-    store: StoreOption = None,
-) -> None:
-    """Write a sweep's trials and epochs as tidy tables."""
-    from sweeper import api
-    from sweeper.cli import output
-
-    if format_ != "csv":
-        raise UsageError(f"--format {format_}: not yet in this version of Sweeper; legal now: csv")
-    output.export_csv(api.load(name, store), out)
-
-
 @data_app.command("info", epilog="Example: sweeper data info --data-dir data")
 @reported
 def data_info(data_dir: DataOption = None) -> None:

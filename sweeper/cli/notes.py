@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from sweeper import analysis, scoring
 from sweeper.analysis.progress import Progress
 from sweeper.analysis.sentences import OBJECTIVES
+from sweeper.analysis.shown import measured, number, searched_names, setting
 from sweeper.api import facts
-from sweeper.cli.tables import measured, number, searched_names, setting
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.records import SweepInfo, SweepState
 

@@ -1,21 +1,19 @@
 """What commands print on stdout: tables for people, JSON for programs."""
 
-import csv
 import json
-import math
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import typer
 from rich.console import Console, RenderableType
 
-from sweeper.analysis import Verdict
+from sweeper.analysis import shown
 from sweeper.analysis.progress import progress
+from sweeper.analysis.report import record
 from sweeper.api import Sweep
 from sweeper.cli import notes, tables
-from sweeper.errors import NotFoundError, UsageError
+from sweeper.errors import NotFoundError
+from sweeper.experiment import Experiment
 from sweeper.printable import one_line, printable
 from sweeper.records import Phase, SweepInfo, TrialKey
 from sweeper.store import Store
@@ -36,40 +34,7 @@ def _print(*parts: RenderableType) -> None:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=_jsonable, allow_nan=False))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return _iso(value)
-    if hasattr(value, "item"):  # a numpy scalar
-        return value.item()
-    raise TypeError(f"no JSON for {type(value).__name__}")
-
-
-def _iso(moment: datetime) -> str:
-    """ISO 8601 with microseconds and offset."""
-    return moment.isoformat(timespec="microseconds")
-
-
-def _plain(value: Any) -> Any:
-    """A frame's cell for JSON: a number that is not finite, or a missing time, is None."""
-    if value is None or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value
-
-
-def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame's rows for JSON: hyperparameters that a row has under `params`, NaN as null."""
-    result = []
-    for record in frame.to_dict("records"):
-        plain = {str(key): _plain(value) for key, value in record.items()}
-        params = {key.removeprefix("params."): v for key, v in plain.items() if key.startswith("params.")}
-        row = {key: value for key, value in plain.items() if not key.startswith("params.")}
-        if params:
-            row["params"] = {key: value for key, value in params.items() if value is not None}
-        result.append(row)
-    return result
+    typer.echo(json.dumps(value, indent=2, default=shown.jsonable, allow_nan=False))
 
 
 def _info(info: SweepInfo) -> dict[str, Any]:
@@ -96,14 +61,11 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
     summary, verdict = sweep.summary(), sweep.verdict()
     if as_json:
         facts = {"objective": experiment.objective, "facts": info.facts}
-        _print_json({**_info(info), **facts, "summary": rows(summary), "verdict": _verdict(verdict)})
+        _print_json(
+            {**_info(info), **facts, "summary": shown.rows(summary), "verdict": record.verdict(verdict)}
+        )
         return
-    data = info.facts["data"]
-    _print(
-        f"sweep {info.name}: {info.state}{_held(info)}",
-        f"{experiment.model.name} on {data['name']}, {data['train']:,} training images "
-        f"(sha256 {data['sha256'][:12]}), {experiment.budget.epochs} epochs, seed {experiment.seed}",
-    )
+    _print(f"sweep {info.name}: {info.state}{_held(info)}", *_workload(info, experiment))
     so_far = progress(sweep.trials, experiment)
     _print("", tables.summary(summary, experiment))
     _print(*notes.of_summary(summary, experiment, info, so_far))
@@ -112,16 +74,21 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
     _print(*verdict.lines)
 
 
+def _workload(info: SweepInfo, experiment: Experiment) -> list[str]:
+    """What was trained on what, where that is known."""
+    if experiment.imported:
+        return []
+    data = info.facts["data"]
+    return [
+        f"{experiment.model.name} on {data['name']}, {data['train']:,} training images "
+        f"(sha256 {data['sha256'][:12]}), {experiment.budget.epochs} epochs, seed {experiment.seed}"
+    ]
+
+
 def _held(info: SweepInfo) -> str:
     """Who runs the sweep, and since when."""
     since = f" since {info.held_since:%Y-%m-%d %H:%M:%S} UTC" if info.held_since else ""
     return f", held by {info.holder}{since}" if info.holder else ""
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any] | None:
-    if verdict.against is None:
-        return None
-    return {"leader": verdict.leader, "lines": verdict.lines, "against": rows(verdict.against)}
 
 
 def print_sweeps(store: Store, *, as_json: bool) -> None:
@@ -147,13 +114,15 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
         known = ", ".join(arm.name for arm in sweep.experiment.arms)
         raise NotFoundError(f"sweep {sweep.name!r} has no trial {key}; its optimizers: {known}")
     if as_json:
-        _print_json({**rows(trial)[0], "epoch_records": rows(epochs), "attempts": rows(attempts)})
+        _print_json(
+            {**shown.rows(trial)[0], "epoch_records": shown.rows(epochs), "attempts": shown.rows(attempts)}
+        )
         return
     row = trial.iloc[0]
     params = [c.removeprefix("params.") for c in trial.columns if c.startswith("params.")]
     _print(
         f"{key}: {row['state']} ({row['origin']}), seed {row['seed']}",
-        tables.setting(row, params),
+        shown.setting(row, params),
         *_test_score(row),
         *([f"error: {one_line(row['error'])}"] if isinstance(row["error"], str) else []),
         "",
@@ -173,30 +142,9 @@ def _test_score(row: pd.Series) -> list[str]:
     if pd.isna(row["test_loss"]):
         return []
     return [
-        f"test loss {tables.measured(row['test_loss'])}, "
-        f"test accuracy {tables.measured(row['test_accuracy'])}"
+        f"test loss {shown.measured(row['test_loss'])}, test accuracy {shown.measured(row['test_accuracy'])}"
     ]
 
 
 def _of(frame: pd.DataFrame, optimizer: str, number: int, phase: Phase) -> pd.DataFrame:
     return frame[(frame["optimizer"] == optimizer) & (frame["number"] == number) & (frame["phase"] == phase)]
-
-
-def export_csv(sweep: Sweep, out: Path) -> None:
-    """Write DIR/trials.csv and DIR/epochs.csv: times in ISO 8601 with microseconds and offset."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, frame in (("trials", sweep.trials), ("epochs", sweep.epochs)):
-            path = out / f"{name}.csv"
-            path.write_text(_csv(frame), encoding="utf-8", newline="")
-            typer.echo(printable(str(path)))
-    except OSError as error:
-        raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    times = frame.select_dtypes("datetimetz").columns
-    plain = frame.assign(**{name: frame[name].map(_iso, na_action="ignore") for name in times})
-    text = plain.to_csv(index=False)
-    # An unquoted carriage return, which ends a row where the file is read, is left as it is by pandas.
-    return plain.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC) if "\r" in text else text

@@ -10,39 +10,20 @@ from rich.table import Table
 
 from sweeper import analysis, scoring
 from sweeper.analysis.sentences import OBJECTIVES
+from sweeper.analysis.shown import (
+    interval,
+    is_missing,
+    measured,
+    number,
+    searched_names,
+    setting,
+    share,
+    spread,
+)
 from sweeper.cli.progress import duration
 from sweeper.experiment import Experiment
 from sweeper.printable import one_line
 from sweeper.records import SweepInfo
-from sweeper.space import Fixed
-
-
-def number(value: object) -> str:
-    """A number for people: three digits of it, a whole one whole, `-` where there is none."""
-    if _is_missing(value):
-        return "-"
-    if isinstance(value, float) and not (value.is_integer() and abs(value) >= 1):
-        return f"{value:.3g}"
-    return str(int(value)) if isinstance(value, float) else str(value)
-
-
-def measured(value: object) -> str:
-    """A loss, accuracy or time, with three decimals, so that a column of them lines up."""
-    return "-" if _is_missing(value) else f"{value:.3f}"
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NaT or (isinstance(value, float) and value != value)
-
-
-def setting(row: pd.Series, names: Sequence[str]) -> str:
-    """`lr 0.0021, batch_size 64`: the named hyperparameters that the row has."""
-    parts = []
-    for name in names:
-        value = row.get(f"params.{name}")
-        if number(value) != "-":
-            parts.append(f"{name} {number(value)}")
-    return ", ".join(parts)
 
 
 class _Plain(Table):
@@ -79,7 +60,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> Table:
         ("dead", "right"),
         ("best setting", "left"),
     )
-    searched = searched_names(experiment)
+    searched = searched_names(experiment, frame)
     for _, row in frame.iterrows():
         lost = [f"{row[s]} {s}" for s in ("pruned", "diverged", "failed") if row[s]]
         tried = str(row["scored"]) + (f" ({', '.join(lost)})" if lost else "")
@@ -91,7 +72,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> Table:
             measured(row["median"]),
             measured(row["iqr"]),
             measured(row["untuned"]),
-            "-" if pd.isna(row["dead"]) else f"{row['dead']:.0%}",
+            share(row["dead"]),
             setting(row, searched[row["optimizer"]]),
         )
     return table
@@ -122,17 +103,13 @@ def finals(frame: pd.DataFrame, experiment: Experiment, verdict: analysis.Verdic
             row["optimizer"],
             number(row["final_number"]),
             f"{row['final_n']}{diverged}",
-            _spread(row["final_mean"], row["final_sd"]),
-            f"{measured(row['final_low'])} to {measured(row['final_high'])}",
-            *([_spread(row["final_accuracy"], row["final_accuracy_sd"])] if judged == "loss" else []),
+            spread(row["final_mean"], row["final_sd"]),
+            interval(row["final_low"], row["final_high"]),
+            *([spread(row["final_accuracy"], row["final_accuracy_sd"])] if judged == "loss" else []),
             measured(row["untuned_final_mean"]),
         ]
         table.add_row(*cells, *(_decision(row["optimizer"], verdict) if verdict.is_reached else ()))
     return table
-
-
-def _spread(mean: float, sd: float) -> str:
-    return measured(mean) if _is_missing(sd) else f"{measured(mean)} ± {measured(sd)}"
 
 
 def _decision(optimizer: str, verdict: analysis.Verdict) -> tuple[str, str, str]:
@@ -143,16 +120,6 @@ def _decision(optimizer: str, verdict: analysis.Verdict) -> tuple[str, str, str]
         return "", "", "the leader of the search" if optimizer == verdict.leader else "not judged"
     row = rows.iloc[0]
     return f"{row['estimate']:.2f}", f"{row['p']:.2g}", row["decision"]
-
-
-def searched_names(experiment: Experiment) -> dict[str, list[str]]:
-    """For each optimizer the hyperparameters worth showing: lr, its own, and the shared ones searched."""
-    names = {}
-    for arm in experiment.arms:
-        own = [name for name in arm.own if name != "effective_lr"]
-        shared = [name for name, dimension in arm.shared.items() if not isinstance(dimension, Fixed)]
-        names[arm.name] = list(dict.fromkeys(["lr", *own, *shared]))
-    return names
 
 
 def sweeps(infos: Sequence[SweepInfo]) -> Table:
@@ -184,6 +151,6 @@ def records(title: str, frame: pd.DataFrame, columns: Sequence[str]) -> Table:
 
 
 def _cell(column: str, value: object) -> str:
-    if isinstance(value, datetime) and not _is_missing(value):
+    if isinstance(value, datetime) and not is_missing(value):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return measured(value) if column.endswith(("loss", "accuracy", "_s")) else number(value)

@@ -1,7 +1,7 @@
 """The central store, for reading, and for creating, taking and deleting sweeps."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sweeper.crashpoints import Point, reach
 from sweeper.errors import NotFoundError, StoreAwayError, SweepExistsError
 from sweeper.records import EpochRecord, Phase, StoredTrial, SweepInfo, SweepState, TrialKey, TrialState
+from sweeper.store import bulk, lease, migrate, stored
 from sweeper.store import engine as database
-from sweeper.store import lease, migrate, stored
 from sweeper.store.commit import Committer
 from sweeper.store.engine import WritingConnection
 from sweeper.store.failures import translated
@@ -22,6 +22,9 @@ from sweeper.store.url import DEFAULT_URL, Location, parse, shown
 
 ORPHANED = "its coordinator died"
 """Why an attempt ended that a successor found open."""
+
+IMPORT_S = 300.0
+"""How long the transaction of an import may take."""
 
 DELETION_S = 30.0
 """The lease under which a sweep is deleted."""
@@ -102,6 +105,26 @@ class Store:
                 taken = lease.acquire(connection, name, lease_s)
             reach(Point.LEASE_TAKEN)
             return Committer(writing, taken)
+
+    def import_sweep(
+        self,
+        sweep: Mapping[str, Any],
+        trial_rows: Sequence[Mapping[str, Any]],
+        attempt_rows: Sequence[Mapping[str, Any]],
+        epoch_rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """A new, complete sweep of results from elsewhere, whole or not at all; see `bulk.insert`.
+
+        Raises SweepExistsError where the name is taken.
+        """
+        self.require_unused(sweep["name"])
+        with self._writes(IMPORT_S) as writing:
+            with writing.begin() as connection:
+                try:
+                    bulk.insert(connection, sweep, trial_rows, attempt_rows, epoch_rows, datetime.now(UTC))
+                except IntegrityError:
+                    raise _exists(sweep["name"]) from None
+            writing.close()
 
     def take_sweep(self, name: str, lease_s: float) -> Committer:
         """The existing sweep `name`, with its lease taken by this process; see `lease.acquire`.

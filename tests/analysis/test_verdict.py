@@ -38,6 +38,7 @@ def row(optimizer: str, number: int, loss: float, **more: object) -> dict[str, o
         "state": "complete",
         "setting": number,
         "seed": number,
+        "independent": number > 0,
         "val_loss": loss,
         "val_accuracy": 1 - loss / 4,
         "train_loss": loss,

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from sweeper.analysis.shown import measured, number, setting
 from sweeper.api import Sweep
 from sweeper.cli import app
-from sweeper.cli.tables import measured, number, setting
 from sweeper.records import SweepState
 from sweeper.store import Store
 
@@ -89,7 +89,9 @@ def test_while_finals_are_missing_nothing_is_ranked(
     shown = status()
     assert "No verdict yet: waiting for 8 of 12 finals." in shown
     assert "fresh seeds" not in shown
-    assert json.loads(status("--json"))["verdict"] is None
+    verdict = json.loads(status("--json"))["verdict"]
+    assert verdict["against"] is None
+    assert verdict["lines"][0] == "No verdict yet: waiting for 8 of 12 finals."
 
 
 def test_a_stopped_sweep_says_what_it_left_out(make_sweep: MakeSweep, status: Callable[..., str]) -> None:

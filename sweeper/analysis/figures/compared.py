@@ -89,7 +89,7 @@ def tuned_untuned(summary: pd.DataFrame, *, metric: str) -> go.Figure:
 
 
 def pairs(frame: pd.DataFrame, order: Sequence[str]) -> go.Figure:
-    """The probability that the row's optimizer beats the column's, with interval and decision in each cell."""
+    """The probability that the row's optimizer beats the column's; interval and decision in each cell."""
     names = [name for name in order if name in set(frame["a"]) | set(frame["b"])]
     if frame.empty:
         return empty("No pairs: nothing is compared.")

@@ -78,7 +78,8 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
     if frame.empty:
         return empty("No trial has a score yet.")
     made = figure(
-        f"The best {OBJECTIVES[objective]} so far, in the order of the trials: the search's path, no expectation."
+        f"The best {OBJECTIVES[objective]} so far, in the order of the trials: the search's path, and no "
+        "expectation."
     )
     for name, path in frame.groupby("optimizer", sort=False):
         colour, _, dash = look(str(name))
@@ -96,7 +97,7 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
 
 
 def win_probability(frame: pd.DataFrame) -> go.Figure:
-    """Each optimizer's probability of the best score, against the number of trials; a column `k` and one each."""
+    """Each optimizer's probability of the best score, by number of trials; a column `k` and one each."""
     names = [str(name) for name in frame.columns if name != "k"]
     if frame.empty or not names:
         return empty("No win probability: fewer than two optimizers have independent trials.")
@@ -189,7 +190,7 @@ def importances(shares: Mapping[str, Mapping[str, float]]) -> go.Figure:
     """What each hyperparameter's share in the score's variation is, per optimizer."""
     if not shares:
         return empty("No importances.")
-    firsts = [f"{name}: {max(mine, key=lambda key: mine[key])}" for name, mine in shares.items()]
+    firsts = [f"{name}: {max(mine, key=mine.__getitem__)}" for name, mine in shares.items()]
     made = figure(
         f"What matters most: {'; '.join(firsts)}.", height=max(220, 90 + 26 * sum(map(len, shares.values())))
     )

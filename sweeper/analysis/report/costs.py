@@ -21,7 +21,7 @@ def warnings(numbers: Numbers) -> Section:
 def costs(results: Results, numbers: Numbers) -> Section:
     """The cost ledger, and where the workers' time went."""
     ledger = numbers.ledger
-    has_times = results.attempts["started_at"].notna().any()
+    has_times = results.attempts["ended_at"].notna().any()
     rows = [
         (
             row["optimizer"],

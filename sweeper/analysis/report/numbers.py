@@ -112,8 +112,8 @@ def numbers(results: Results) -> Numbers:
         importances={arm.name: importances(trials, experiment, arm.name) for arm in experiment.arms},
         ledger=analysis.cost_ledger(trials, results.attempts, epochs),
         paid=paid(results.attempts),
-        cautions=cautions(trials, epochs, results.attempts, experiment),
-        claims=claims(trials, epochs, experiment, verdict),
+        cautions=cautions(trials, epochs, experiment, verdict),
+        claims=claims(trials, experiment, verdict),
         bests=_bests(results),
     )
 
