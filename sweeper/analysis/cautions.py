@@ -1,6 +1,5 @@
 """What to watch out for in a sweep's results, each with a line to paste that does something about it."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,20 +14,13 @@ from sweeper.analysis.decision import Decision, fewest_seeds
 from sweeper.analysis.power import needed_seeds
 from sweeper.analysis.progress import progress
 from sweeper.analysis.sentences import counted
+from sweeper.analysis.shapes import gap, rise
 from sweeper.analysis.statistics import behind_untuned, summary_of
 from sweeper.analysis.targets import representatives, representing
 from sweeper.analysis.verdict import Verdict, judgeable
 from sweeper.experiment import Experiment
 from sweeper.printable import one_line
 from sweeper.records import Phase, TrialState
-
-GAP, GROUP, ENOUGH = 0.5, 2, 8
-"""Finals are bimodal where a gap is more than half of their range, with two or more on each side.
-
-From eight finals on. Of 100 normal samples it says so of 0.9 at ten finals, of 3.1 at eight (100,000 simulated)."""
-
-RISE = 0.01
-"""A smaller rise of the validation loss, as a share of it, is no overfitting worth a warning."""
 
 UNEQUAL = 1.1
 """Optimizers that spend more samples on a trial than this many times another's are of unequal cost."""
@@ -156,27 +148,10 @@ def _overfitting(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experim
         best, last = found
         text = (
             f"{name} overfits: its validation loss is lowest after epoch {best} "
-            f"({curves[best].mean():.3f}) and rises to {curves[last].mean():.3f} after epoch {last}, mean over "
-            f"{counted(len(curves), 'seed')}. Fewer epochs, weight decay or augmented images may help."
+            f"({curves[best].mean():.3f}) and rises to {curves[last].mean():.3f} after epoch {last}, mean "
+            f"over {counted(len(curves), 'seed')}. Fewer epochs, weight decay or augmented images may help."
         )
         yield Caution("overfitting", text, _against_overfitting(experiment, best))
-
-
-def rise(curves: pd.DataFrame) -> tuple[int, int] | None:
-    """The epochs of a validation loss's minimum and of its end, where it rises in between; else None.
-
-    `curves` has a row per seed and a column per epoch. The mean rise must be more than its standard deviation
-    over the seeds, more than twice its standard error, and more than 1 % of the minimum: of 100 flat curves of
-    ten epochs with ten seeds each, and noise of 1 %, it finds NOISE.
-    """
-    if len(curves) < 2 or curves.shape[1] < 2:
-        return None
-    means = curves.mean()
-    best, last = int(means.idxmin()), int(curves.columns[-1])
-    change = curves[last] - curves[best]
-    spread = float(change.std()) * max(1.0, 2 / math.sqrt(len(change)))
-    is_rise = float(change.mean()) > max(spread, RISE * float(means[best]))
-    return (best, last) if is_rise else None
 
 
 def _against_overfitting(experiment: Experiment, best: int) -> str:
@@ -201,19 +176,6 @@ def _bimodal(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
             number = int(ordered["number"].iloc[0])
             sweep = trials["sweep"].iloc[0]
             yield Caution("bimodal", text, f"sweeper show {sweep} {name} {number} --final")
-
-
-def gap(ordered: scores.Floats) -> int | None:
-    """Where sorted scores fall into two groups, as the number of those below; None where they don't.
-
-    A gap of more than half of the range with two or more scores on each side, from eight scores on.
-    """
-    if len(ordered) < ENOUGH or ordered[-1] == ordered[0]:
-        return None
-    gaps = np.diff(ordered)
-    place = int(gaps.argmax()) + 1
-    is_wide = gaps[place - 1] > GAP * (ordered[-1] - ordered[0])
-    return place if is_wide and GROUP <= place <= len(ordered) - GROUP else None
 
 
 def _pruned(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:

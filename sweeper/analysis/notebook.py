@@ -27,8 +27,8 @@ class SummaryFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
-    def _repr_html_(self) -> str | None:  # type: ignore[override]
-        return self._page or super()._repr_html_()  # type: ignore[operator]
+    def _repr_html_(self) -> str:
+        return self._page or self.to_html()
 
 
 def summary_frame(summary: pd.DataFrame, experiment: Experiment, sweep: str) -> SummaryFrame:

@@ -130,7 +130,7 @@ def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
 
 
 def imported_limits(experiment: Experiment, n_scored: Sequence[int], n_untold: int) -> list[str]:
-    """What imported results leave open: `n_scored` settings by optimizer, `n_untold` finals without a score."""
+    """What imported results leave open: `n_scored` settings by optimizer, `n_untold` finals unscored."""
     lines = []
     if len(set(n_scored)) > 1:
         numbers = ", ".join(f"{arm.name} {n}" for arm, n in zip(experiment.arms, n_scored, strict=True))

@@ -109,7 +109,8 @@ def judgeable(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
         return final
     is_told = np.isfinite(final[scores.counterpart(experiment.objective)].to_numpy(dtype=np.float64))
     has_diverged = (final["state"] == TrialState.DIVERGED).to_numpy()
-    return final[(is_told | has_diverged) & final["test"].notna()]
+    known: pd.DataFrame = final[(is_told | has_diverged) & final["test"].notna()]
+    return known
 
 
 def _tests(trials: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFrame]:
