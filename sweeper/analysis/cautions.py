@@ -109,8 +109,8 @@ def _inclusions(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Cautio
     for _, row in inclusion_check(trials, experiment).iterrows():
         yield Caution(
             "inclusion",
-            f"{row['general']} is {row['decision']} than {row['special']}, which lies inside its searched space: "
-            f"it was tuned too little, and this is no finding about the rules.",
+            f"{row['general']} is {row['decision']} than {row['special']}, which lies inside its searched "
+            f"space: it was tuned too little, and this is no finding about the rules.",
             str(row["line"]),
         )
 

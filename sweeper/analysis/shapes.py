@@ -19,8 +19,8 @@ def gap(ordered: Floats) -> int | None:
     """Where sorted scores fall into two groups, as the number of those below; None where they don't.
 
     A gap of more than half of the range with two or more scores on each side, from eight scores on: a rule of
-    our own, for tests of bimodality (Hartigan's dip) find next to nothing in ten scores. Of 100 normal samples
-    it finds two groups in 0.8 at ten scores and in 3.3 at eight (20,000 simulated each).
+    our own. Of 100 normal samples it finds two groups in 0.8 at ten scores and in 3.3 at eight (20,000
+    simulated each).
     """
     if len(ordered) < ENOUGH or ordered[-1] == ordered[0]:
         return None
