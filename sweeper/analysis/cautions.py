@@ -23,7 +23,7 @@ from sweeper.records import Phase, TrialState
 GAP, GROUP, ENOUGH = 0.5, 2, 8
 """Finals are bimodal where a gap is more than half of their range, with two or more on each side.
 
-From eight finals on. Of 100 normal samples it says so of 0.9 at ten finals, of 3.1 at eight (100,000 simulated)."""
+From eight finals on. In 100 normal samples it finds groups in 0.9 of ten, in 3.1 of eight (simulated)."""
 
 RISE = 0.01
 """A smaller rise of the validation loss, as a share of it, is no overfitting worth a warning."""
@@ -103,8 +103,8 @@ def _inclusions(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Cautio
     for _, row in inclusion_check(trials, experiment).iterrows():
         yield Caution(
             "inclusion",
-            f"{row['general']} is {row['decision']} than {row['special']}, which lies inside its searched space: "
-            f"it was tuned too little, and this is no finding about the rules.",
+            f"{row['general']} is {row['decision']} than {row['special']}, which lies inside its searched "
+            f"space: it was tuned too little, and this is no finding about the rules.",
             str(row["line"]),
         )
 
@@ -148,7 +148,8 @@ def _overfitting(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experim
         if rise.mean() > max(2 * rise.std() / np.sqrt(len(rise)), RISE * by_epoch[best].mean()):
             text = (
                 f"{name} overfits: its validation loss is lowest after epoch {best} "
-                f"({by_epoch[best].mean():.3f}) and rises to {by_epoch[last].mean():.3f} by the end, mean over {counted(len(rise), 'seed')}."
+                f"({by_epoch[best].mean():.3f}) and rises to {by_epoch[last].mean():.3f} by the end, "
+                f"mean over {counted(len(rise), 'seed')}."
             )
             yield Caution("overfitting", text, f"--set budget.epochs={best}")
 
@@ -187,8 +188,8 @@ def _pruned(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
     n = int((trials["state"] == TrialState.PRUNED).sum())
     if n:
         text = (
-            f"{counted(n, 'trial')} pruned ({experiment.search.pruner}): pruned trials have no score, and rungs "
-            f"favour settings that start fast, unequally between optimizers."
+            f"{counted(n, 'trial')} pruned ({experiment.search.pruner}): pruned trials have no score, and "
+            f"rungs favour settings that start fast, unequally between optimizers."
         )
         yield Caution("pruning", text, "--set search.pruner=none")
 
