@@ -235,7 +235,7 @@ def _read(store: Store, query: sa.Select[Any]) -> pd.DataFrame:
     with translated(store.engine.url), store.engine.connect() as connection:
         result = connection.execute(query)
         names = list(result.keys())
-        columns = list(zip(*result.tuples().all(), strict=True)) or [()] * len(names)
+        columns = list(zip(*result.fetchall(), strict=True)) or [()] * len(names)
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 
