@@ -12,21 +12,21 @@ from sweeper.analysis.checks import border_check, inclusion_check
 from sweeper.analysis.comparison import compare_each
 from sweeper.analysis.decision import Decision, fewest_seeds
 from sweeper.analysis.power import needed_seeds
+from sweeper.analysis.progress import progress
 from sweeper.analysis.sentences import counted
+from sweeper.analysis.shapes import gap, rise
 from sweeper.analysis.statistics import behind_untuned, summary_of
-from sweeper.analysis.targets import representatives
-from sweeper.analysis.verdict import Verdict
+from sweeper.analysis.targets import representatives, representing
+from sweeper.analysis.verdict import Verdict, judgeable
 from sweeper.experiment import Experiment
 from sweeper.printable import one_line
 from sweeper.records import Phase, TrialState
 
-GAP, GROUP, ENOUGH = 0.5, 2, 8
-"""Finals are bimodal where a gap is more than half of their range, with two or more on each side.
+UNEQUAL = 1.1
+"""Optimizers that spend more samples on a trial than this many times another's are of unequal cost."""
 
-From eight finals on. In 100 normal samples it finds groups in 0.9 of ten, in 3.1 of eight (simulated)."""
-
-RISE = 0.01
-"""A smaller rise of the validation loss, as a share of it, is no overfitting worth a warning."""
+LEDGER = "sweeper report {name} --format json  # its `costs`"
+IMPORT = "sweeper import {name} --trials FILE{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ def cautions(
         *_pruned(trials, experiment),
         *_failed(trials),
         *_unequal(trials, experiment),
+        *_incomplete(trials, experiment),
+        *_imported(epochs, experiment),
     ]
 
 
@@ -66,7 +68,12 @@ def _borders(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
 
 
 def _untuned(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
-    """Where the untuned setting beats the tuned one, in the search and in the finals."""
+    """Where the untuned setting beats the tuned one: in the search by a score, in the finals by the rule.
+
+    The better mean alone is no warning: of equal settings each has it every second time.
+    """
+    if experiment.imported:
+        return
     more = f"--set budget.trials_per_optimizer={2 * max(experiment.budget.trials_per_optimizer, 1)}"
     for name in behind_untuned(summary_of(trials, epochs, experiment), objective=experiment.objective):
         text = f"{name}: the best setting found is worse than the untuned one: searched too little."
@@ -75,22 +82,21 @@ def _untuned(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment)
     higher = scoring.higher_is_better(experiment.objective)
     for _, row in compare_each(tuned, untuned, higher_is_better=higher).iterrows():
         name = str(row["optimizer"])
-        ours, theirs = float(np.mean(tuned[name])), float(np.mean(untuned[name]))
-        if theirs > ours if higher else theirs < ours:
-            yield Caution(
-                "untuned",
-                f"{name}: in the finals the untuned setting has the better mean ({theirs:.3f} against "
-                f"{ours:.3f}); by the decision rule the tuned one is: {row['decision']}.",
-                more,
+        if Decision(row["decision"]).is_worse:
+            ours, theirs = float(np.mean(tuned[name])), float(np.mean(untuned[name]))
+            text = (
+                f"{name}: in the finals the tuned setting is {row['decision']} than the untuned one "
+                f"({ours:.3f} against {theirs:.3f}): searched too little."
             )
+            yield Caution("untuned", text, more)
 
 
 def _tests(
     trials: pd.DataFrame, experiment: Experiment
 ) -> tuple[dict[str, scores.Floats], dict[str, scores.Floats]]:
     """The finals' test scores by optimizer, of the tuned and of the untuned settings."""
-    scored = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
-    runs = scored[scored.index.isin(representatives(trials, experiment).index)]
+    scored = judgeable(trials, experiment)
+    runs = representing(scored, experiment.objective, experiment.search.repeats)
     untuned = scored[scored["setting"] == finals.UNTUNED]
     tuned, other = (
         {str(name): group["test"].to_numpy() for name, group in frame.groupby("optimizer", sort=False)}
@@ -116,16 +122,11 @@ def _seeds(trials: pd.DataFrame, experiment: Experiment, verdict: Verdict) -> It
     resume = f"sweeper resume {trials['sweep'].iloc[0]} --set final.seeds="
     few = against.loc[against["decision"] == Decision.TOO_FEW_SEEDS, "optimizer"]
     if len(few):
-        n = fewest_seeds(n_comparisons)
+        missing = max(experiment.final.seeds - int(against["n"].min()), 0)  # finals that failed
+        n = fewest_seeds(n_comparisons) + missing
         text = f"{', '.join(few)}: these seeds cannot decide; {n} can."
         yield Caution("seeds", text, f"{resume}{n}")
-    tests = finals.finals_scores(
-        trials,
-        objective=experiment.objective,
-        loss=experiment.loss.name,
-        n_classes=experiment.n_classes,
-        repeats=experiment.search.repeats,
-    )
+    tests, _ = _tests(trials, experiment)
     open_ = against.loc[against["decision"] == Decision.UNDECIDED, "optimizer"]
     needed = {name: needed_seeds(tests[str(verdict.leader)], tests[name], n_comparisons) for name in open_}
     known = {name: n for name, n in needed.items() if n is not None}
@@ -136,27 +137,33 @@ def _seeds(trials: pd.DataFrame, experiment: Experiment, verdict: Verdict) -> It
 
 
 def _overfitting(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
-    """Where the finals' validation loss rises again, by more than twice the rise's standard error."""
+    """Where the finals' validation loss has a minimum and then rises by more than the seeds' spread."""
     runs = representatives(trials, experiment)[["optimizer", "number"]]
-    final = epochs[epochs["phase"] == Phase.FINAL].merge(runs, on=["optimizer", "number"])
-    for name, mine in final.groupby("optimizer", sort=False):
-        by_epoch = mine.pivot(index="number", columns="epoch", values="val_loss").dropna(axis="columns")
-        if by_epoch.shape[1] < 2 or len(by_epoch) < 2:
+    final = epochs[(epochs["phase"] == Phase.FINAL) & epochs["val_loss"].notna()]
+    for name, mine in final.merge(runs, on=["optimizer", "number"]).groupby("optimizer", sort=False):
+        curves = mine.pivot(index="number", columns="epoch", values="val_loss").dropna()
+        found = rise(curves)
+        if found is None:
             continue
-        best, last = int(by_epoch.columns[int(by_epoch.mean().argmin())]), by_epoch.columns[-1]
-        rise = by_epoch[last] - by_epoch[best]
-        if rise.mean() > max(2 * rise.std() / np.sqrt(len(rise)), RISE * by_epoch[best].mean()):
-            text = (
-                f"{name} overfits: its validation loss is lowest after epoch {best} "
-                f"({by_epoch[best].mean():.3f}) and rises to {by_epoch[last].mean():.3f} by the end, "
-                f"mean over {counted(len(rise), 'seed')}."
-            )
-            yield Caution("overfitting", text, f"--set budget.epochs={best}")
+        best, last = found
+        text = (
+            f"{name} overfits: its validation loss is lowest after epoch {best} "
+            f"({curves[best].mean():.3f}) and rises to {curves[last].mean():.3f} after epoch {last}, mean "
+            f"over {counted(len(curves), 'seed')}. Fewer epochs, weight decay or augmented images may help."
+        )
+        yield Caution("overfitting", text, _against_overfitting(experiment, best))
+
+
+def _against_overfitting(experiment: Experiment, best: int) -> str:
+    """The line to paste: images augmented where they weren't, else fewer epochs; a new sweep either way."""
+    if experiment.imported or experiment.data.augment:
+        return f"--set budget.epochs={best}"
+    return f"--set data.augment=true    # or: --set budget.epochs={best}"
 
 
 def _bimodal(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
-    scored = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
-    runs = scored[scored.index.isin(representatives(trials, experiment).index)]
+    scored = judgeable(trials, experiment)
+    runs = representing(scored, experiment.objective, experiment.search.repeats)
     for name, mine in runs.groupby("optimizer", sort=False):
         ordered = mine.sort_values("test")
         place = gap(ordered["test"].to_numpy())
@@ -171,25 +178,13 @@ def _bimodal(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
             yield Caution("bimodal", text, f"sweeper show {sweep} {name} {number} --final")
 
 
-def gap(ordered: scores.Floats) -> int | None:
-    """Where sorted scores fall into two groups, as the number of those below; None where they don't.
-
-    A gap of more than half of the range with two or more scores on each side, from eight scores on.
-    """
-    if len(ordered) < ENOUGH or ordered[-1] == ordered[0]:
-        return None
-    gaps = np.diff(ordered)
-    place = int(gaps.argmax()) + 1
-    is_wide = gaps[place - 1] > GAP * (ordered[-1] - ordered[0])
-    return place if is_wide and GROUP <= place <= len(ordered) - GROUP else None
-
-
 def _pruned(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
     n = int((trials["state"] == TrialState.PRUNED).sum())
+    by = "" if experiment.imported else f" ({experiment.search.pruner})"
     if n:
         text = (
-            f"{counted(n, 'trial')} pruned ({experiment.search.pruner}): pruned trials have no score, and "
-            f"rungs favour settings that start fast, unequally between optimizers."
+            f"{counted(n, 'trial')} pruned{by}: pruned trials have no score, and rungs "
+            f"favour settings that start fast, unequally between optimizers."
         )
         yield Caution("pruning", text, "--set search.pruner=none")
 
@@ -206,14 +201,67 @@ def _failed(trials: pd.DataFrame) -> Iterator[Caution]:
 
 
 def _unequal(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
+    """Optimizers that were given more than others: a budget of their own, more trials, more samples."""
     search = trials[trials["phase"] == Phase.SEARCH]
     own = [arm.name for arm in experiment.arms if arm.steps is not None]
     for name in own:
         text = f"{name} has a budget of its own, in steps: it is shown with its cost, and not judged."
         yield Caution("cost", text, f"sweeper optimizers  # what a step of {name} costs")
-    counts = search.loc[~search["optimizer"].isin(own), "optimizer"].value_counts(sort=False)
-    if counts.nunique() > 1:
-        parts = ", ".join(f"{name} {n}" for name, n in counts.items())
-        most = int(counts.max())
-        line = f"--set budget.trials_per_optimizer={most}"
-        yield Caution("cost", f"The optimizers were given unequal numbers of trials: {parts}.", line)
+    search = search[~search["optimizer"].isin(own)]
+    if progress(trials, experiment).searched_all:
+        yield from _unequal_trials(search, experiment)
+    complete = search[(search["state"] == TrialState.COMPLETE) & (search["samples"] > 0)]
+    spent = complete.groupby("optimizer", sort=False)["samples"].median()
+    if len(spent) > 1 and spent.max() > UNEQUAL * spent.min():
+        parts = ", ".join(f"{name} {shown.count(n)}" for name, n in spent.items())
+        text = f"The optimizers spent unequal numbers of samples on a trial (medians): {parts}."
+        yield Caution("cost", text, LEDGER.format(name=trials["sweep"].iloc[0]))
+
+
+def _unequal_trials(search: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
+    counts = search["optimizer"].value_counts(sort=False)
+    if counts.nunique() < 2:
+        return
+    parts = ", ".join(f"{name} {n}" for name, n in counts.items())
+    line = f"--set budget.trials_per_optimizer={counts.max()}"
+    if experiment.search.mode == "joint":
+        line = "--set search.mode=per_optimizer"
+    elif experiment.imported:
+        line = IMPORT.format(name=search["sweep"].iloc[0], more=f"  # with {counts.min()} trials of each")
+    text = f"The optimizers were given unequal numbers of trials: {parts}. The more, the better the best."
+    yield Caution("cost", text, line)
+
+
+def _incomplete(trials: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
+    so_far = progress(trials, experiment)
+    if so_far.searched_all and not so_far.n_finals_missing:
+        return
+    most = "" if so_far.searched_all else "up to "
+    text = (
+        f"Not complete: {so_far.n_searched:,} of {so_far.n_trials:,} trials and {so_far.n_finals_done:,} of "
+        f"{most}{so_far.n_finals:,} finals have ended, and every number here may still change."
+    )
+    name = trials["sweep"].iloc[0] if len(trials) else experiment.name
+    yield Caution("incomplete", text, f"sweeper resume {name}")
+
+
+def _imported(epochs: pd.DataFrame, experiment: Experiment) -> Iterator[Caution]:
+    """What can't be said of imported results, and would take more than they tell."""
+    origin = experiment.imported
+    if origin is None:
+        return
+    text = (
+        "Imported results: data, model, loss and spaces are not known, so nothing is capped at chance level, "
+        "no setting is called dead, and no optimum is looked for at a border."
+    )
+    yield Caution("imported", text, f"sweeper export {experiment.name} --out DIR --format csv")
+    if epochs.empty:
+        text = "Imported without epochs: no learning curves, no time to target, no word on overfitting."
+        yield Caution("imported", text, IMPORT.format(name=experiment.name, more=" --epochs FILE"))
+    if not origin.independent:
+        text = (
+            "How the imported settings were proposed is not known: no expected best, no win probability. "
+            "Where they were drawn without looking at other results, say so."
+        )
+        line = IMPORT.format(name=experiment.name, more=" --proposals independent")
+        yield Caution("imported", text, line)

@@ -10,7 +10,7 @@ from sweeper.analysis import finals
 from sweeper.analysis.comparison import compare
 from sweeper.analysis.decision import Decision
 from sweeper.analysis.searching import common_target, expected_best, independent_scores, tries_until
-from sweeper.analysis.verdict import Verdict
+from sweeper.analysis.verdict import Verdict, judgeable
 from sweeper.experiment import Experiment
 
 
@@ -33,13 +33,16 @@ PAIRS = (
 )
 """Claims that one rule is better than another."""
 
+BLIND = {"random_search", "local_search"}
+"""Rules that follow no gradient."""
+
 
 def claims(trials: pd.DataFrame, experiment: Experiment, verdict: Verdict) -> list[Claim]:
     """The lecture's claims about optimizers that the sweep compared."""
     names = {arm.name for arm in experiment.arms}
     found = [_better(claim, one, other, verdict) for one, other, claim in PAIRS if {one, other} <= names]
     return [
-        *_good_default(trials, experiment, names),
+        *_good_default(trials, experiment, verdict, names),
         *_can_beat_adam(trials, experiment, verdict, names),
         *found,
     ]
@@ -83,13 +86,23 @@ def _better(claim: str, one: str, other: str, verdict: Verdict) -> Claim:
     return Claim(claim, f"{one} against {other}: {decision.value}.", _holds(decision))
 
 
-def _good_default(trials: pd.DataFrame, experiment: Experiment, names: set[str]) -> Iterator[Claim]:
-    """Adam's untuned setting against the other rules' untuned settings."""
-    if "adam" not in names or len(names) < 2:
+def _good_default(
+    trials: pd.DataFrame, experiment: Experiment, verdict: Verdict, names: set[str]
+) -> Iterator[Claim]:
+    """Adam's untuned setting against the other rules' untuned settings, over the finals.
+
+    A good default is worse than no other one and better than some. Not counted as others are what doesn't
+    follow a gradient, which any rule beats, and rules with a budget of their own.
+    """
+    others = names - {"adam"} - BLIND - {arm.name for arm in experiment.arms if arm.steps is not None}
+    if "adam" not in names or not others:
         return
     claim = "Adam is a good default."
-    scored = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
-    untuned = scored[scored["setting"] == finals.UNTUNED]
+    if not verdict.is_reached:
+        yield Claim(claim, f"No fresh seeds to judge by. {verdict.lines[0]}", None)
+        return
+    scored = judgeable(trials, experiment)
+    untuned = scored[(scored["setting"] == finals.UNTUNED) & scored["optimizer"].isin(others | {"adam"})]
     tests = {str(name): group["test"].to_numpy() for name, group in untuned.groupby("optimizer", sort=False)}
     if "adam" not in tests or len(tests) < 2:
         yield Claim(claim, "No finals of untuned settings to compare (`final.untuned`).", None)

@@ -1,6 +1,6 @@
 """The verdict's sentences, each from a `Decision` and from nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -126,6 +126,17 @@ def limits(experiment: Experiment, final: pd.DataFrame) -> list[str]:
     lines += [
         f"{name}: {counted(int(n), 'final')} failed, left out of every number." for name, n in failed.items()
     ]
+    return lines
+
+
+def imported_limits(experiment: Experiment, n_scored: Sequence[int], n_untold: int) -> list[str]:
+    """What imported results leave open: `n_scored` settings by optimizer, `n_untold` finals unscored."""
+    lines = []
+    if len(set(n_scored)) > 1:
+        numbers = ", ".join(f"{arm.name} {n}" for arm, n in zip(experiment.arms, n_scored, strict=True))
+        lines.append(f"Unequal numbers of settings were tried ({numbers}): more tries find a better best.")
+    if n_untold:
+        lines.append(f"{counted(n_untold, 'imported final')} without a test score: not judged.")
     return lines
 
 

@@ -7,12 +7,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from sweeper import scoring
-from sweeper.analysis import finals, scores, sentences
+from sweeper.analysis import finals, notebook, scores, sentences
 from sweeper.analysis.comparison import compare
 from sweeper.analysis.progress import progress
 from sweeper.analysis.searching import independent_scores, win_probability
 from sweeper.experiment import Experiment
-from sweeper.records import Origin
+from sweeper.records import Origin, Phase, TrialState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +38,16 @@ class Verdict:
         """Whether there is a verdict."""
         return self.against is not None
 
+    def _repr_html_(self) -> str:
+        return notebook.lines(self.lines)
+
 
 def verdict(trials: pd.DataFrame, experiment: Experiment, *, resamples: int = 10_000) -> Verdict:
     """The verdict on the sweep of `experiment` whose frame is `trials`, or why there is none.
 
     Judged is the objective's test counterpart, over the finals of the settings that represent the optimizers,
-    with the decision rule of `compare`. Optimizers with a budget of their own stay out of it.
+    with the decision rule of `compare`. Optimizers with a budget of their own stay out of it, and so do
+    imported finals of which no test score is known.
     """
     first = leader(trials, experiment)
     tests = _tests(trials, experiment)
@@ -95,9 +99,23 @@ def _judged(experiment: Experiment) -> list[str]:
     return [arm.name for arm in experiment.arms if arm.steps is None]
 
 
+def judgeable(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """The scored finals, without imported ones of which no test score is known; see `finals.scored`.
+
+    Of an imported final that diverged the score is the worst one known, if any is.
+    """
+    final = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
+    if not experiment.imported:
+        return final
+    is_told = np.isfinite(final[scores.counterpart(experiment.objective)].to_numpy(dtype=np.float64))
+    has_diverged = (final["state"] == TrialState.DIVERGED).to_numpy()
+    known: pd.DataFrame = final[(is_told | has_diverged) & final["test"].notna()]
+    return known
+
+
 def _tests(trials: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFrame]:
     """For each judged optimizer that has them, its representatives' finals."""
-    final = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
+    final = judgeable(trials, experiment)
     found = {
         name: finals.representing(
             final[final["optimizer"] == name], experiment.objective, experiment.search.repeats
@@ -113,10 +131,10 @@ def _why_none(
     """The reason why there is no verdict, if there is none."""
     if experiment.search.mode == "joint":
         return "No verdict in mode joint: the search gave the optimizers unequal numbers of trials."
+    if experiment.imported:
+        return _why_none_imported(trials, experiment, first, tested)
     if len(_judged(experiment)) < 2:
         return "No verdict: fewer than two optimizers share a budget, so there is nothing to compare."
-    if not experiment.final.top_k and experiment.imported:
-        return "No verdict: the imported results have no finals, and the best of n, chosen among n, flatters."
     if not experiment.final.top_k:
         n = experiment.budget.trials_per_optimizer - 1
         return (
@@ -132,6 +150,32 @@ def _why_none(
     if first not in tested or len(tested) < 2:
         return "No verdict: no final of the leader, or of any other optimizer, came to an end."
     return None
+
+
+def _why_none_imported(
+    trials: pd.DataFrame, experiment: Experiment, first: str | None, tested: list[str]
+) -> str | None:
+    """The same of imported results, of which nobody knows what is still to come."""
+    if len(experiment.arms) < 2:
+        return "No verdict: the imported results are of fewer than two optimizers."
+    if not experiment.final.top_k:
+        counts = _n_scored(trials, experiment)
+        n = f"{min(counts, default=0)} to {max(counts, default=0)}" if len(set(counts)) > 1 else counts[0]
+        return (
+            f"No verdict: the imported results have no finals. Each best is the best of {n}, chosen among "
+            f"them, which flatters it."
+        )
+    if first is None:
+        return "No verdict: no imported setting besides the untuned ones has a score."
+    if first not in tested or len(tested) < 2:
+        return "No verdict: no imported final of the leader, or of any other optimizer, has a test score."
+    return None
+
+
+def _n_scored(trials: pd.DataFrame, experiment: Experiment) -> list[int]:
+    """How many scored settings each optimizer has in the search."""
+    search = scores.proposed(trials[trials["phase"] == Phase.SEARCH])
+    return [int((search["optimizer"] == arm.name).sum()) for arm in experiment.arms]
 
 
 def _luck(trials: pd.DataFrame, experiment: Experiment, first: str) -> tuple["pd.Series[float] | None", str]:
@@ -169,6 +213,10 @@ def _closing(trials: pd.DataFrame, experiment: Experiment, *, has_verdict: bool)
     is_final = trials["phase"] == "final"
     if has_verdict:
         lines += sentences.limits(experiment, trials[is_final & (trials["origin"] == Origin.FINAL)])
+    if experiment.imported:
+        final = finals.scored(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
+        n_untold = len(final) - len(judgeable(trials, experiment))
+        lines += sentences.imported_limits(experiment, _n_scored(trials, experiment), n_untold)
     if n := int((is_final & (trials["origin"] == Origin.SUPERSEDED)).sum()):
         lines.append(
             f"The test images were used again: {n} earlier finals are of settings no longer chosen, and "

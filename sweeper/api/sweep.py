@@ -65,10 +65,13 @@ class Sweep:
         return frames.attempts(self.store, self.name)
 
     def summary(self) -> "pd.DataFrame":
-        """A row per optimizer; see `sweeper.analysis.summary`."""
+        """A row per optimizer, which a notebook shows as a short table; see `sweeper.analysis.summary`."""
         from sweeper import analysis
+        from sweeper.analysis import notebook
 
-        return analysis.summary_of(self.trials, self.epochs, self.experiment)
+        experiment = self.experiment
+        found = analysis.summary_of(self.trials, self.epochs, experiment)
+        return notebook.summary_frame(found, experiment, self.name)
 
     def verdict(self) -> "Verdict":
         """The search's leader against the others on fresh seeds, or why there is no verdict yet."""

@@ -1,97 +1,143 @@
-"""The lecture's claims, judged by decisions alone."""
+"""The lecture's claims beside the findings: held here, not here, or why that can't be said."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import pytest
+from finals_frames import near, sweep, untuned
 
 from sweeper import analysis
 from sweeper.analysis.claims import Claim, claims
+from sweeper.analysis.decision import Decision
 from sweeper.experiment import Experiment
 
-SPREAD = np.linspace(-0.05, 0.05, 10)
-ARMS = (
-    "optimizers.sgd={}",
-    "optimizers.momentum={}",
-    "optimizers.adam={}",
-    "final.top_k=1",
-    "final.untuned=true",
-)
+MakeExperiment = Callable[..., Experiment]
+Scores = Mapping[str, Sequence[float]]
 
-Losses = Mapping[str, float]
-TUNED = {"sgd": 1.8, "momentum": 1.2, "adam": 1.5}
-UNTUNED = {"sgd": 2.2, "momentum": 1.9, "adam": 1.4}
+DEFAULT = "Adam is a good default."
+BEATS = "SGD with momentum can beat Adam, but needs more tuning."
+MOMENTUM = "Momentum is better than plain SGD."
+BAD, GOOD = near(1.8), near(1.2)
 
 
-def sweep(tuned: Losses = TUNED, untuned: Losses = UNTUNED) -> pd.DataFrame:
-    rows = []
-    for name, loss in tuned.items():
-        for k in range(3):
-            rows.append(row(name, "search", k, k, loss + 0.3 * (k == 2)))
-        for j, shift in enumerate(SPREAD):
-            rows.append(row(name, "final", j, 1, loss + shift))
-            rows.append(row(name, "final", 50 + j, 0, untuned[name] + shift))
-    return pd.DataFrame(rows)
-
-
-def row(name: str, phase: str, number: int, setting: int, loss: float) -> dict[str, object]:
-    is_final = phase == "final"
-    return {
-        "optimizer": name,
-        "number": number,
-        "phase": phase,
-        "origin": "final" if is_final else "proposed" if number else "default",
-        "independent": number > 0 and not is_final,
-        "setting": setting,
-        "seed": number % 50,
-        "state": "complete",
-        "val_loss": loss,
-        "val_accuracy": 0.4,
-        "test_loss": loss if is_final else np.nan,
-        "test_accuracy": 0.4 if is_final else np.nan,
-    }
-
-
-@pytest.fixture
-def experiment(make_experiment: Callable[..., Experiment]) -> Experiment:
-    return make_experiment(*ARMS)
-
-
-def judged(trials: pd.DataFrame, experiment: Experiment) -> dict[str, Claim]:
-    verdict = analysis.verdict(trials, experiment, resamples=500)
-    return {one.claim: one for one in claims(trials, experiment, verdict)}
-
-
-def test_claims_that_hold_do_not_hold_or_cannot_be_said(experiment: Experiment) -> None:
-    found = judged(sweep(), experiment)
-    assert found["Momentum is better than plain SGD."].holds is True
-    assert found["Adam is a good default."].holds is True
-    turned = judged(sweep({**TUNED, "momentum": 2.0}, {**UNTUNED, "adam": 2.25}), experiment)
-    assert turned["Momentum is better than plain SGD."].holds is False
-    assert turned["Adam is a good default."].holds is False
-    same = judged(sweep({**TUNED, "momentum": 1.79}), experiment)
-    assert same["Momentum is better than plain SGD."].holds is None
-
-
-def test_beating_adam_takes_more_tries_too(experiment: Experiment) -> None:
-    claim = judged(sweep(), experiment)["SGD with momentum can beat Adam, but needs more tuning."]
-    assert (
-        "momentum against adam: better. To expect what both reach, momentum takes 1 random trials"
-        in claim.finding
+def judged(
+    make_experiment: MakeExperiment,
+    finals: Scores,
+    *,
+    search: Scores | None = None,
+    defaults: Scores | None = None,
+    settings: Sequence[str] = (),
+) -> dict[str, Claim]:
+    """The claims on a sweep with these finals, search scores and finals of untuned settings."""
+    arms = [f"optimizers.{name}={{}}" for name in finals]
+    used = defaults or {}
+    experiment = make_experiment(
+        *arms, "final.top_k=1", f"final.untuned={str(bool(used)).lower()}", *settings
     )
-    assert claim.holds is False  # better, but with fewer tries
-    worse = judged(sweep({**TUNED, "momentum": 1.7}), experiment)
-    assert worse["SGD with momentum can beat Adam, but needs more tuning."].holds is False
+    frame = sweep(search or {name: (1.5, 1.6) for name in finals}, finals)
+    if used:
+        frame = pd.concat([frame, untuned(used)], ignore_index=True)
+    found = claims(frame, experiment, analysis.verdict(frame, experiment))
+    return {one.claim: one for one in found}
 
 
-def test_only_claims_about_compared_optimizers_are_named(make_experiment: Callable[..., Experiment]) -> None:
-    two = make_experiment("optimizers.sgd={}", "optimizers.adam={}", "final.top_k=1", "final.untuned=true")
-    trials = sweep()
-    assert list(judged(trials[trials["optimizer"] != "momentum"], two)) == ["Adam is a good default."]
+# --- one rule against another -----------------------------------------------------------------------------
 
 
-def test_without_finals_nothing_can_be_said(experiment: Experiment) -> None:
-    trials = sweep()
-    found = judged(trials[trials["phase"] == "search"], experiment)
+@pytest.mark.parametrize(
+    ("momentum", "holds", "decision"),
+    [
+        (GOOD, True, Decision.BETTER),
+        (near(2.2), False, Decision.WORSE),
+        (near(1.805), None, Decision.UNDECIDED),
+    ],
+)
+def test_a_claim_goes_by_the_decision_alone(
+    make_experiment: MakeExperiment, momentum: Sequence[float], holds: bool | None, decision: Decision
+) -> None:
+    found = judged(make_experiment, {"sgd": BAD, "momentum": momentum})[MOMENTUM]
+    assert found == Claim(MOMENTUM, f"momentum against sgd: {decision}.", holds)
+
+
+def test_only_claims_about_the_optimizers_of_the_sweep_are_made(make_experiment: MakeExperiment) -> None:
+    assert list(judged(make_experiment, {"sgd": BAD, "momentum": GOOD})) == [MOMENTUM]
+    names = list(
+        judged(make_experiment, {"adagrad": BAD, "rmsprop": GOOD, "random_search": BAD, "sgd": GOOD})
+    )
+    assert names == [
+        "AdaGrad's steps die out; RMSProp, which forgets, does better.",
+        "Random search is a foolish decision: following the slope is better.",
+    ]
+
+
+def test_without_fresh_seeds_no_claim_is_judged(make_experiment: MakeExperiment) -> None:
+    nothing: Scores = {"sgd": [], "momentum": [], "adam": []}
+    found = judged(make_experiment, nothing)
     assert {one.holds for one in found.values()} == {None}
+    assert found[MOMENTUM].finding == "momentum and sgd were not compared on fresh seeds."
+    assert found[DEFAULT].finding.startswith(
+        "No fresh seeds to judge by. No verdict yet: waiting for 30 of 30"
+    )
+
+
+# --- adam as a default ------------------------------------------------------------------------------------
+
+
+def test_adam_is_a_good_default_where_untuned_it_beats_others(make_experiment: MakeExperiment) -> None:
+    finals = {"sgd": BAD, "adam": GOOD, "rmsprop": GOOD}
+    found = judged(make_experiment, finals, defaults={"sgd": BAD, "adam": GOOD, "rmsprop": near(1.201)})
+    assert found[DEFAULT] == Claim(
+        DEFAULT, "Untuned, adam against the others untuned: sgd: better, rmsprop: undecided.", True
+    )
+
+
+def test_adam_is_none_where_another_untuned_rule_beats_it(make_experiment: MakeExperiment) -> None:
+    finals = {"sgd": BAD, "adam": GOOD, "rmsprop": GOOD}
+    defaults = {"sgd": near(2.2), "adam": BAD, "rmsprop": GOOD}
+    assert judged(make_experiment, finals, defaults=defaults)[DEFAULT].holds is False
+
+
+def test_to_beat_random_search_makes_no_good_default(make_experiment: MakeExperiment) -> None:
+    finals = {"adam": GOOD, "random_search": BAD, "sgd": GOOD}
+    defaults = {"adam": GOOD, "random_search": BAD, "sgd": GOOD}
+    found = judged(make_experiment, finals, defaults=defaults)[DEFAULT]
+    assert "random_search" not in found.finding
+    assert found.holds is None
+    pair = {"adam": GOOD, "random_search": BAD}
+    assert DEFAULT not in judged(make_experiment, pair, defaults=pair)
+
+
+def test_without_finals_of_untuned_settings_nothing_is_said_of_defaults(
+    make_experiment: MakeExperiment,
+) -> None:
+    found = judged(make_experiment, {"sgd": BAD, "adam": GOOD})[DEFAULT]
+    assert found == Claim(DEFAULT, "No finals of untuned settings to compare (`final.untuned`).", None)
+
+
+# --- momentum against adam --------------------------------------------------------------------------------
+
+
+def test_momentum_that_beats_adam_after_more_tries_is_as_the_lecture_says(
+    make_experiment: MakeExperiment,
+) -> None:
+    finals = {"momentum": GOOD, "adam": BAD}
+    hard = {"momentum": (2.2, 2.2, 2.2, 1.1), "adam": (1.5, 1.5, 1.5, 1.5)}
+    budget = ["budget.trials_per_optimizer=5"]
+    found = judged(make_experiment, finals, search=hard, settings=budget)[BEATS]
+    assert found.finding == (
+        "Tuned, momentum against adam: better. "
+        "To expect what both reach, momentum takes 3 random trials, adam 1."
+    )
+    assert found.holds is True
+    easy = {"momentum": (1.1, 1.1, 1.1, 1.1), "adam": (1.5, 1.5, 1.5, 2.2)}
+    assert judged(make_experiment, finals, search=easy, settings=budget)[BEATS].holds is False
+
+
+def test_momentum_that_loses_to_adam_cannot_beat_it_here(make_experiment: MakeExperiment) -> None:
+    assert judged(make_experiment, {"momentum": BAD, "adam": GOOD})[BEATS].holds is False
+
+
+def test_how_many_tries_is_left_open_where_no_trials_are_independent(make_experiment: MakeExperiment) -> None:
+    found = judged(make_experiment, {"momentum": GOOD, "adam": BAD}, settings=["search.sampler=grid"])[BEATS]
+    assert found.finding == "Tuned, momentum against adam: better. How many tries each takes is not known."
+    assert found.holds is None

@@ -1,64 +1,20 @@
 """The verdict on made-up sweeps: its leader, its decisions, its words, and when there is none."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 import pytest
+from finals_frames import ARMS, FINALS, SEARCH, near, row, sweep
 
 from sweeper import analysis
 from sweeper.analysis import sentences
 from sweeper.analysis.decision import Decision
 from sweeper.analysis.power import seeds_to_decide
 from sweeper.analysis.progress import progress
-from sweeper.experiment import Experiment
+from sweeper.experiment import Experiment, Imported, imported
 
 MakeExperiment = Callable[..., Experiment]
-Scores = Mapping[str, Sequence[float]]
-
-ARMS = ("optimizers.sgd={}", "optimizers.adam={}", "optimizers.rmsprop={}", "final.top_k=1")
-TEN = list(np.linspace(-0.05, 0.05, 10))
-
-
-def near(mean: float) -> list[float]:
-    return [mean + step for step in TEN]
-
-
-SEARCH = {"sgd": (1.9, 1.8), "adam": (1.5, 1.2), "rmsprop": (1.3, 1.6)}
-FINALS = {"sgd": near(1.8), "adam": near(1.25), "rmsprop": near(1.26)}
-
-
-def row(optimizer: str, number: int, loss: float, **more: object) -> dict[str, object]:
-    known = {
-        "optimizer": optimizer,
-        "number": number,
-        "phase": "search",
-        "origin": "proposed" if number else "default",
-        "state": "complete",
-        "setting": number,
-        "seed": number,
-        "independent": number > 0,
-        "val_loss": loss,
-        "val_accuracy": 1 - loss / 4,
-        "train_loss": loss,
-        "test_loss": math.nan,
-        "test_accuracy": math.nan,
-    }
-    return {**known, **more}
-
-
-def sweep(search: Scores = SEARCH, finals: Scores = FINALS, **more: object) -> pd.DataFrame:
-    """Trial 0 and the scores given of each optimizer, and finals of the best of them."""
-    rows = []
-    for name, losses in search.items():
-        rows += [row(name, k, loss) for k, loss in enumerate([2.2, *losses])]
-    for name, losses in finals.items():
-        setting = 1 + int(np.argmin(search[name]))
-        for k, loss in enumerate(losses):
-            final = {"phase": "final", "origin": "final", "setting": setting, "test_loss": loss}
-            rows.append(row(name, k, loss, **{**final, "test_accuracy": 1 - loss / 3, **more}))
-    return pd.DataFrame(rows)
 
 
 @pytest.fixture
@@ -234,6 +190,124 @@ def test_an_arm_with_a_budget_of_its_own_stays_out(make_experiment: MakeExperime
     assert found.against is not None
     assert "newton" not in set(found.against["optimizer"])
     assert "newton: with a budget of its own, and so not judged." in found.lines
+
+
+# --- how often the leader would lead ----------------------------------------------------------------------
+
+
+CLEAR = {"sgd": (1.9, 1.8), "adam": (1.5, 1.2), "rmsprop": (1.7, 1.6)}
+
+
+def test_a_leader_that_always_leads_is_said_to(three: Experiment) -> None:
+    found = analysis.verdict(sweep(CLEAR), three)
+    assert found.win_probability is not None
+    assert found.win_probability.to_dict() == {"sgd": 0, "adam": 1, "rmsprop": 0}
+    line = (
+        "If the search were repeated with 2 independent settings an optimizer, adam would lead in 100 of 100."
+    )
+    assert line in found.lines
+
+
+def test_a_leader_by_luck_is_said_to_depend_on_the_luck_of_the_search(three: Experiment) -> None:
+    found = analysis.verdict(sweep({**CLEAR, "rmsprop": (1.3, 1.6)}), three)
+    assert found.win_probability is not None
+    # adam leads unless it draws 1.5 twice and rmsprop any 1.3: 1 - 1/4 * 3/4.
+    assert found.win_probability["adam"] == pytest.approx(1 - 3 / 16, abs=0.03)
+    found = analysis.verdict(sweep({**CLEAR, "rmsprop": (1.21, 1.21)}), three)
+    assert found.win_probability is not None
+    assert found.win_probability["adam"] == pytest.approx(3 / 4, abs=0.03)
+    assert found.win_probability.sum() == pytest.approx(1)
+    luck = next(line for line in found.lines if line.startswith("If the search were repeated"))
+    assert luck.endswith("of 100: who leads depends on the luck of the search.")
+
+
+def test_where_nobody_knows_how_often_it_says_why(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(*ARMS, "final.untuned=false", "search.sampler=grid")
+    found = analysis.verdict(sweep(), experiment)
+    assert found.is_reached
+    assert found.win_probability is None
+    assert (
+        "How often the leader would lead if the search were repeated is not known: a grid's trials are not "
+        "independent draws."
+    ) in found.lines
+
+
+def test_guided_trials_count_for_no_win_probability(make_experiment: MakeExperiment) -> None:
+    experiment = make_experiment(
+        *ARMS, "final.untuned=false", "search.sampler=tpe", "budget.trials_per_optimizer=4"
+    )
+    frame = sweep({name: (*losses, 1.1) for name, losses in CLEAR.items()})
+    frame.loc[frame["number"] == 3, "independent"] = False
+    found = analysis.verdict(frame, experiment)
+    assert any("repeated with 2 independent settings" in line for line in found.lines)
+    assert any("TPE's guided ones don't count here" in line for line in found.lines)
+
+
+# --- imported results -------------------------------------------------------------------------------------
+
+
+def from_elsewhere(*optimizers: str, top_k: int = 1, independent: bool = False) -> Experiment:
+    return imported.imported(
+        "old",
+        "val_loss",
+        optimizers or tuple(SEARCH),
+        Imported("runs.csv", independent),
+        trials_per_optimizer=3,
+        top_k=top_k,
+        seeds=10,
+    )
+
+
+def test_imported_results_are_judged_without_a_word_on_what_nobody_knows() -> None:
+    found = analysis.verdict(sweep(), from_elsewhere())
+    assert found.lines[0] == (
+        "Imported from runs.csv, up to 3 trials an optimizer: adam led the search (validation loss 1.200). "
+        "Judged by test loss over the imported finals:"
+    )
+    assert found.lines[1].startswith("sgd is worse than adam (test loss 1.800 against 1.250, test accuracy")
+    text = " ".join(found.lines)
+    assert "how the imported settings were proposed is not known" in text
+    assert not any(word in text for word in ("nan", "linear", "synthetic", "repeats = 1", "epoch"))
+    assert analysis.verdict(sweep(), from_elsewhere(independent=True)).win_probability is not None
+
+
+def test_unequal_numbers_of_imported_settings_are_named() -> None:
+    found = analysis.verdict(sweep({**SEARCH, "sgd": (1.9, 1.8, 1.85)}), from_elsewhere())
+    assert (
+        "Unequal numbers of settings were tried (sgd 3, adam 2, rmsprop 2): more tries find a better best."
+    ) in found.lines
+
+
+def test_imported_finals_without_a_test_score_are_not_judged_and_told() -> None:
+    frame = sweep()
+    untold = (frame["phase"] == "final") & (frame["optimizer"] == "rmsprop") & (frame["number"] < 3)
+    frame.loc[untold, ["test_loss", "test_accuracy"]] = math.nan
+    found = analysis.verdict(frame, from_elsewhere())
+    assert found.against is not None
+    assert found.against.set_index("optimizer")["n"].to_dict() == {"sgd": 10, "rmsprop": 7}
+    assert "3 imported finals without a test score: not judged." in found.lines
+    nothing = frame.assign(test_loss=math.nan, test_accuracy=math.nan)
+    expected = "No verdict: no imported final of the leader, or of any other optimizer, has a test score."
+    assert analysis.verdict(nothing, from_elsewhere()).lines[0] == expected
+    lost = nothing.assign(state="diverged")
+    assert not analysis.verdict(lost, from_elsewhere()).is_reached
+
+
+def test_imported_finals_without_accuracies_are_judged_by_their_loss() -> None:
+    found = analysis.verdict(sweep().assign(test_accuracy=math.nan), from_elsewhere())
+    assert found.lines[1].startswith("sgd is worse than adam (test loss 1.800 against 1.250; adam ahead in")
+
+
+def test_imported_results_without_finals_or_of_one_optimizer_have_no_verdict() -> None:
+    without = from_elsewhere(top_k=0)
+    assert reason(sweep(finals={}), without) == (
+        "No verdict: the imported results have no finals. Each best is the best of 2, chosen among them, "
+        "which flatters it."
+    )
+    uneven = sweep({**SEARCH, "sgd": (1.9, 1.8, 1.7)}, {})
+    assert "the best of 2 to 3, chosen among them" in reason(uneven, without)
+    alone = from_elsewhere("sgd")
+    assert "fewer than two optimizers" in reason(sweep({"sgd": (1.0, 1.1)}, {}), alone)
 
 
 # --- no verdict -------------------------------------------------------------------------------------------
