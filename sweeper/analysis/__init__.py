@@ -6,6 +6,7 @@ Every number is computed here, once; terminal, report and pages only show it.
 from sweeper.analysis.answers import Best, best
 from sweeper.analysis.checks import border_check, inclusion_check
 from sweeper.analysis.comparison import compare, compare_each, probability_of_improvement
+from sweeper.analysis.curves import curves
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
 from sweeper.analysis.ledger import cost_ledger
@@ -31,6 +32,7 @@ __all__ = [
     "compare_each",
     "compare_epochs",
     "cost_ledger",
+    "curves",
     "expected_best",
     "fewest_seeds",
     "finals_scores",

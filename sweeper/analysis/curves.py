@@ -38,4 +38,6 @@ def curves(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -
         )
         .reset_index()
     )
-    return found.sort_values(["column", "optimizer", "epoch"], kind="stable")[COLUMNS].reset_index(drop=True)
+    order = {arm.name: place for place, arm in enumerate(experiment.arms)}
+    placed = found.assign(place=found["optimizer"].map(order)).sort_values(["column", "place", "epoch"])
+    return placed[COLUMNS].reset_index(drop=True)

@@ -234,7 +234,9 @@ def _trial_columns() -> list[sa.ColumnElement[Any]]:
 def _read(store: Store, query: sa.Select[Any]) -> pd.DataFrame:
     with translated(store.engine.url), store.engine.connect() as connection:
         result = connection.execute(query)
-        return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+        names = list(result.keys())
+        columns = list(zip(*result.fetchall(), strict=True)) or [()] * len(names)
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:

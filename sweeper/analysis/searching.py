@@ -88,7 +88,7 @@ def expected_best(
     values = values if higher_is_better else -values[::-1]
     n = len(values)
     ks = np.arange(1, n + 1) if k is None else np.array([k])
-    weights = np.stack([_weights(n, int(one)) for one in ks])
+    weights = _weights(n, ks)
     means = weights @ values
     generator = np.random.default_rng(seed)
     drawn = np.sort(generator.choice(values, (resamples, n)), axis=1)
@@ -98,12 +98,12 @@ def expected_best(
     return pd.DataFrame({"k": ks, "mean": means, "low": low, "high": high})
 
 
-def _weights(n: int, k: int) -> Floats:
-    """C(i - 1, k - 1) / C(n, k) for i = 1..n, from the largest down by a recurrence."""
-    weights = np.zeros(n)
-    weights[-1] = k / n
-    for i in range(n - 1, k - 1, -1):
-        weights[i - 1] = weights[i] * (i - k + 1) / i
+def _weights(n: int, ks: npt.NDArray[np.int_]) -> Floats:
+    """C(i - 1, k - 1) / C(n, k), a row per k and a column per i = 1..n, by a recurrence from n down."""
+    weights = np.zeros((len(ks), n))
+    weights[:, -1] = ks / n
+    for i in range(n - 1, 0, -1):
+        weights[:, i - 1] = weights[:, i] * np.maximum(i - ks + 1, 0) / i
     return weights
 
 

@@ -39,7 +39,7 @@ def best(
     found = api.load(name, store).best(optimizer)
     if found.experiment.imported and format_ != "json":
         raise UsageError(
-            f"sweep {name!r} was imported: what its hyperparameters mean is not known; --format json shows them"
+            f"sweep {name!r} was imported: what its settings mean is not known; --format json shows them"
         )
     if not found.is_complete:
         typer.echo(f"sweeper: so far: sweep {one_line(name)} is not complete", err=True)

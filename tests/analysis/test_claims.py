@@ -125,8 +125,8 @@ def test_momentum_that_beats_adam_after_more_tries_is_as_the_lecture_says(
     budget = ["budget.trials_per_optimizer=5"]
     found = judged(make_experiment, finals, search=hard, settings=budget)[BEATS]
     assert found.finding == (
-        "Tuned, momentum against adam: better. To expect what both reach, momentum takes 3 random trials, "
-        "adam 1."
+        "Tuned, momentum against adam: better. "
+        "To expect what both reach, momentum takes 3 random trials, adam 1."
     )
     assert found.holds is True
     easy = {"momentum": (1.1, 1.1, 1.1, 1.1), "adam": (1.5, 1.5, 1.5, 2.2)}

@@ -181,8 +181,8 @@ def _best_rates(points: pd.DataFrame, objective: str) -> str:
     higher = scoring.higher_is_better(objective)
     parts = []
     for name, mine in points.groupby("optimizer", sort=False):
-        place = mine["score"].idxmax() if higher else mine["score"].idxmin()
-        parts.append(f"{name} {mine.at[place, 'lr']:.2g}")
+        place = int((mine["score"] if higher else -mine["score"]).to_numpy().argmax())
+        parts.append(f"{name} {mine['lr'].iloc[place]:.2g}")
     return f"The best learning rates tried: {', '.join(parts)}."
 
 

@@ -94,7 +94,7 @@ def _what(experiment: Experiment, facts: Mapping[str, Any]) -> list[tuple[str, s
         ("search", f"{search.mode}, {search.sampler}, pruner {search.pruner}, repeats {search.repeats}"),
         (
             "finals",
-            f"best {final.top_k} settings, {counted(final.seeds, 'fresh seed')} each"
+            f"best {counted(final.top_k, 'setting')}, {counted(final.seeds, 'fresh seed')} each"
             + (", untuned ones too" if final.untuned else "")
             if final.top_k
             else "none",
