@@ -31,8 +31,9 @@ def accuracy(cifar10_dir: Path, optimizer: str, params: dict[str, float], *setti
 
 @pytest.mark.timeout(300)
 def test_a_cnn_with_adam_learns_as_well_as_it_should(cifar10_dir: Path) -> None:
-    reached = accuracy(cifar10_dir, "adam", {"lr": 1e-3, "batch_size": 128}, "budget.epochs=3")
-    assert 0.58 <= reached <= 0.70
+    """The lecture's table has .54 on test images after the first epoch."""
+    reached = accuracy(cifar10_dir, "adam", {"lr": 1e-3, "batch_size": 128}, "budget.epochs=1")
+    assert 0.49 <= reached <= 0.61
 
 
 @pytest.mark.parametrize(

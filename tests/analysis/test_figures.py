@@ -137,15 +137,6 @@ def test_names_from_outside_are_text() -> None:
     assert len(style.label("x" * 500)) <= 24
 
 
-def test_settings_are_axes_with_plain_ticks_whatever_their_kind(computed: Numbers) -> None:
-    mine = computed.scored[computed.scored["optimizer"] == "adam"]
-    params = ["lr", "batch_size", "schedule"]
-    [lines] = figures.parallel_coordinates(mine, params, optimizer="adam", objective="val_loss").data
-    assert [one.label for one in lines.dimensions] == [*params, "validation loss"]
-    assert list(lines.dimensions[2].ticktext) == ["constant", "cosine"]
-    assert np.allclose(10 ** np.array(lines.dimensions[0]["values"]), mine["params.lr"])
-
-
 def test_ten_thousand_trials_stay_small() -> None:
     lr = pd.DataFrame(
         {

@@ -10,7 +10,6 @@ from sweeper.analysis.figures.search import (
     importances,
     incumbents,
     lr_sensitivity,
-    parallel_coordinates,
     win_probability,
 )
 from sweeper.analysis.figures.style import look, themed, themes
@@ -26,7 +25,6 @@ __all__ = [
     "look",
     "lr_sensitivity",
     "pairs",
-    "parallel_coordinates",
     "themed",
     "themes",
     "timeline",

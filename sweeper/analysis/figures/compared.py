@@ -20,7 +20,10 @@ def finals(points: pd.DataFrame, summary: pd.DataFrame, *, metric: str) -> go.Fi
         return empty("No finals have ended.")
     known = summary[summary["final_n"] > 0]
     means = ", ".join(f"{row['optimizer']} {row['final_mean']:.3f}" for _, row in known.iterrows())
-    made = figure(f"Mean {metric} over the finals: {means}.", height=80 + 46 * len(known) + 60)
+    made = figure(
+        f"Mean {metric} over the finals: {means}. Points are seeds, bars 95 % intervals of the mean.",
+        height=80 + 46 * len(known) + 60,
+    )
     for place, (_, row) in enumerate(known.iterrows()):
         name = str(row["optimizer"])
         colour, symbol, _ = look(name)
@@ -45,7 +48,7 @@ def finals(points: pd.DataFrame, summary: pd.DataFrame, *, metric: str) -> go.Fi
             hovertemplate=f"{label(name)} mean %{{x:.3f}}<extra></extra>",
         )
     _rows(made, [str(name) for name in known["optimizer"]])
-    made.update_xaxes(title_text=f"{metric} (points: seeds; bar: mean and 95 % interval)")
+    made.update_xaxes(title_text=metric)
     return made
 
 
@@ -71,7 +74,10 @@ def tuned_untuned(summary: pd.DataFrame, *, metric: str) -> go.Figure:
         return empty("No optimizer has finals of both its tuned and its untuned setting.")
     gains = (known["untuned_final_mean"] - known["final_mean"]).to_numpy()
     parts = ", ".join(f"{name} {gain:+.3f}" for name, gain in zip(known["optimizer"], -gains, strict=True))
-    made = figure(f"What tuning changed in {metric}: {parts}.", height=80 + 40 * len(known) + 60)
+    made = figure(
+        f"What tuning changed in {metric}: {parts}. Open: untuned; filled: tuned.",
+        height=80 + 40 * len(known) + 60,
+    )
     for place, (_, row) in enumerate(known.iterrows()):
         colour, symbol, _ = look(str(row["optimizer"]))
         made.add_scatter(
@@ -84,7 +90,7 @@ def tuned_untuned(summary: pd.DataFrame, *, metric: str) -> go.Figure:
             hovertemplate="%{text} %{x:.3f}<extra></extra>",
         )
     _rows(made, [str(name) for name in known["optimizer"]])
-    made.update_xaxes(title_text=f"{metric} (open: untuned; filled: tuned)")
+    made.update_xaxes(title_text=metric)
     return made
 
 

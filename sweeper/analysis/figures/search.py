@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from sweeper import scoring
 from sweeper.analysis import shown
-from sweeper.analysis.figures.style import empty, faded, figure, in_words, label, look
+from sweeper.analysis.figures.style import empty, faded, figure, label, look
 from sweeper.analysis.searching import common_target, tries_until
 from sweeper.analysis.sentences import OBJECTIVES, counted
 
@@ -206,59 +206,3 @@ def importances(shares: Mapping[str, Mapping[str, float]]) -> go.Figure:
         )
     made.update_xaxes(title_text="importance", tickformat=".0%", range=[0, 1])
     return made
-
-
-def parallel_coordinates(
-    trials: pd.DataFrame, params: list[str], *, optimizer: str, objective: str
-) -> go.Figure:
-    """Every scored setting of one optimizer as a line over an axis per hyperparameter, its score the last."""
-    if trials.empty:
-        return empty(f"{optimizer}: no scored trial.")
-    higher = scoring.higher_is_better(objective)
-    made = figure(
-        f"{optimizer}: {counted(len(trials), 'setting')} tried, coloured by {OBJECTIVES[objective]}."
-    )
-    axes = [_axis(name, trials[f"params.{name}"]) for name in params]
-    score = trials["score"].to_numpy()
-    made.add_parcoords(
-        dimensions=[*axes, {"label": OBJECTIVES[objective], "values": score}],
-        line={"color": score, "colorscale": "Viridis", "reversescale": not higher, "showscale": False},
-        labelangle=0,
-    )
-    made.update_layout(margin={"l": 80, "r": 60, "t": 60, "b": 30})
-    return made
-
-
-def _axis(name: str, values: "pd.Series[float]") -> dict[str, object]:
-    """A logarithmic axis where the values span more than a decade, with ticks in plain numbers."""
-    numeric = pd.to_numeric(values, errors="coerce")
-    if numeric.isna().any():
-        known = sorted({str(value) for value in values.dropna()})
-        codes = values.astype("str").map({text: k for k, text in enumerate(known)}).fillna(-1)
-        return {
-            "label": label(name),
-            "values": codes.to_numpy(),
-            "tickvals": list(range(len(known))),
-            "ticktext": [label(t) for t in known],
-        }
-    low, high = float(numeric.min()), float(numeric.max())
-    if low > 0 and high / low > 10:
-        ticks = np.linspace(np.log10(low), np.log10(high), 5)
-        return {
-            "label": label(name),
-            "values": np.log10(numeric.to_numpy(dtype=np.float64)),
-            "tickvals": ticks,
-            "ticktext": [f"{10**t:.2g}" for t in ticks],
-        }
-    return {"label": label(name), "values": numeric.to_numpy(dtype=np.float64)}
-
-
-__all__ = [
-    "expected_best",
-    "importances",
-    "in_words",
-    "incumbents",
-    "lr_sensitivity",
-    "parallel_coordinates",
-    "win_probability",
-]

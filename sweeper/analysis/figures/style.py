@@ -2,7 +2,6 @@
 
 import html
 import zlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -123,8 +122,3 @@ def _template(ink: str, line: str, ground: str) -> dict[str, Any]:
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": line, "activecolor": ink},
         }
     }
-
-
-def in_words(names: Sequence[str]) -> str:
-    """`adam, sgd and momentum`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -69,7 +69,6 @@ def sensitivity(results: Results, numbers: Numbers) -> Section:
         else Missing(
             "No importances: they take ten scored trials and two searched hyperparameters of an optimizer."
         ),
-        _parallel(results, numbers),
     )
 
 
@@ -92,18 +91,3 @@ def _widths(numbers: Numbers, objective: str) -> Block:
         ("optimizer", "n", "best lr", f"best {OBJECTIVES[objective]}", "width, decades", "dead"),
         rows,
     )
-
-
-def _parallel(results: Results, numbers: Numbers) -> Block | None:
-    """Every setting tried, an axis per hyperparameter, folded away by optimizer."""
-    names = shown.searched_names(results.experiment, numbers.summary)
-    drawings: list[Drawing] = []
-    for name, params in names.items():
-        scored = numbers.scored[numbers.scored["optimizer"] == name]
-        varied = [p for p in params if f"params.{p}" in scored and scored[f"params.{p}"].nunique() > 1]
-        if len(varied) > 1:
-            figure = figures.parallel_coordinates(
-                scored, varied, optimizer=name, objective=results.experiment.objective
-            )
-            drawings.append(Drawing(f"settings-{len(drawings)}", figure))
-    return Folded("Every setting tried", tuple(drawings)) if drawings else None
