@@ -34,9 +34,9 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
     """What each optimizer's trials cost, search and finals, lost attempts included; a row per optimizer.
 
     `epochs`, `steps`, `samples`, `grad_evals` and seconds are of all attempts. `waiting_s` is what attempts
-    took beyond training, evaluation and setting up. `lost_...` are of attempts that were not their trial's
-    last, or whose trial failed: what was paid for nothing. Where attempts tell no epochs (imported results),
-    the trials' own numbers are taken.
+    took beyond training, evaluation and setting up. `lost_...` are of attempts that ended without their
+    trial's end (`is_lost`): what was paid for nothing, but for what a checkpoint kept. Where attempts tell no
+    epochs (imported results), the trials' own numbers are taken.
     """
     spent = _spent(trials, attempts)
     rows = []
@@ -60,6 +60,12 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def is_lost(attempts: pd.DataFrame) -> "pd.Series[bool]":
+    """Which attempts ended without their trial's end: lost, interrupted or failed ones."""
+    ends = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED]
+    return attempts["ended_at"].notna() & ~attempts["why"].isin(ends)
+
+
 def _total(trials: pd.DataFrame, attempts: pd.DataFrame, column: str) -> float:
     """What all attempts spent; imported trials may tell more than their attempts do."""
     told = float(trials[column].sum()) if column in trials.columns else 0.0
@@ -76,7 +82,7 @@ def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     setup = known["setup_s"].where(is_latest, 0.0).fillna(0.0)
     busy = known["train_s"].fillna(0.0) + known["eval_s"].fillna(0.0) + setup
     return known.assign(
-        is_lost=known["ended_at"].notna() & (~is_latest | (known["state"] == TrialState.FAILED)),
+        is_lost=is_lost(known),
         waiting_s=(seconds - busy).clip(lower=0.0),
     )
 

@@ -99,7 +99,13 @@ def test_the_timeline_draws_each_attempt_once_and_merges_thousands() -> None:
     assert len(few.data[0].x) == 10
     many = figures.timeline(attempts)
     assert sum(len(trace.x) for trace in many.data) == 2
-    assert "drawn as one" in many.layout.meta["answer"]
+    assert "are one bar (2)" in many.layout.meta["answer"]
+    paused = attempts.assign(started_at=start + 10 * (begun - start), ended_at=start + 10 * (begun - start))
+    paused["ended_at"] += pd.Timedelta(seconds=1)
+    drawn_s = sum(float(np.sum(trace.x)) for trace in figures.timeline(paused).data)
+    assert drawn_s == pytest.approx(n)  # a worker that waits is not drawn as busy
+    alternating = attempts.assign(optimizer=["sgd", "adam"] * (n // 2))
+    assert "one bar" not in figures.timeline(alternating).layout.meta["answer"]
 
 
 def test_every_figure_has_an_answer_axes_and_no_nan(computed: Numbers) -> None:
@@ -127,6 +133,25 @@ def test_what_is_missing_is_said() -> None:
     assert "No importances" in figures.importances({}).layout.meta["answer"]
     columns = ["started_at", "ended_at", "why"]
     assert "No timeline" in figures.timeline(nothing.reindex(columns=columns)).layout.meta["answer"]
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    names = [f"{'x' * 30}{k}" for k in range(3)]
+    pairs = [(names[0], names[1]), (names[0], names[2]), (names[1], names[2])]
+    frame = pd.DataFrame(pairs, columns=["a", "b"]).assign(
+        estimate=2 / 3, low=0.2, high=0.9, decision="undecided"
+    )
+    [heat] = figures.pairs(frame, names).data
+    assert np.array(heat.z).shape == (3, 3)
+    assert heat.text[0][1].startswith("<b>0.67</b>")
+
+
+def test_what_has_no_number_is_left_out_of_a_figure(computed: Numbers) -> None:
+    broken = computed.summary.copy()
+    broken.loc[broken["optimizer"] == "sgd", ["final_mean", "final_low", "final_high"]] = np.nan
+    answer = figures.finals(computed.points, broken, metric="test loss").layout.meta["answer"]
+    assert "nan" not in answer
+    assert "adam" in answer
 
 
 def test_names_from_outside_are_text() -> None:
@@ -189,8 +214,8 @@ def test_every_arm_has_its_own_look_and_others_a_stable_one() -> None:
     assert style.look("lion") == style.look("lion")
 
 
-@pytest.mark.parametrize(("ground", "most"), [("#ffffff", 1.0), ("#14171c", 0.01)])
-def test_every_colour_stands_out_from_both_grounds(ground: str, most: float) -> None:
+@pytest.mark.parametrize("ground", ["#ffffff", "#14171c"])
+def test_every_colour_stands_out_from_both_grounds(ground: str) -> None:
     """A contrast of 2 at least: lines are wide and points large."""
     for name in ARMS:
         lights = sorted((luminance(style.look(name).colour), luminance(ground)))

@@ -77,7 +77,8 @@ def test_waiting_is_what_is_left_of_an_attempt() -> None:
 
 def test_a_failed_trials_last_attempt_is_lost() -> None:
     failed = TRIALS.assign(state=["complete", "failed"])
-    assert analysis.cost_ledger(failed, ATTEMPTS, EPOCHS)["lost_attempts"].item() == 2
+    why = ["complete", "its process died", "ValueError: no"]
+    assert analysis.cost_ledger(failed, ATTEMPTS.assign(why=why), EPOCHS)["lost_attempts"].item() == 2
 
 
 def test_an_attempt_that_is_under_way_is_not_lost() -> None:

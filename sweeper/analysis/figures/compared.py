@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweeper.analysis import shown
 from sweeper.analysis.figures.style import empty, figure, label, look
 
 
@@ -18,7 +17,7 @@ def finals(points: pd.DataFrame, summary: pd.DataFrame, *, metric: str) -> go.Fi
     tuned = points[points["kind"] == "tuned"]
     if tuned.empty:
         return empty("No finals have ended.")
-    known = summary[summary["final_n"] > 0]
+    known = summary[(summary["final_n"] > 0) & summary["final_mean"].notna()]
     means = ", ".join(f"{row['optimizer']} {row['final_mean']:.3f}" for _, row in known.iterrows())
     made = figure(
         f"Mean {metric} over the finals: {means}. Points are seeds, bars 95 % intervals of the mean.",
@@ -69,7 +68,7 @@ def _rows(made: go.Figure, names: Sequence[str]) -> None:
 
 def tuned_untuned(summary: pd.DataFrame, *, metric: str) -> go.Figure:
     """The finals' means of the tuned and of the untuned setting, joined by a line."""
-    known = summary[(summary["final_n"] > 0) & (summary["untuned_final_n"] > 0)]
+    known = summary.dropna(subset=["final_mean", "untuned_final_mean"])
     if known.empty:
         return empty("No optimizer has finals of both its tuned and its untuned setting.")
     gains = (known["untuned_final_mean"] - known["final_mean"]).to_numpy()
@@ -115,8 +114,6 @@ def pairs(frame: pd.DataFrame, order: Sequence[str]) -> go.Figure:
         texts[b][a] = _cell(1 - p, 1 - high, 1 - low, _turned(str(row["decision"])))
     made.add_heatmap(
         z=grid,
-        x=[label(name) for name in names],
-        y=[label(name) for name in names],
         text=texts,
         texttemplate="%{text}",
         textfont={"size": 11, "color": "#1c2128"},
@@ -124,12 +121,14 @@ def pairs(frame: pd.DataFrame, order: Sequence[str]) -> go.Figure:
         zmin=0,
         zmax=1,
         colorbar={"title": {"text": "P"}, "thickness": 12},
-        hovertemplate="%{y} against %{x}: %{text}<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
         xgap=2,
         ygap=2,
     )
-    made.update_yaxes(autorange="reversed", title_text="this optimizer ...")
-    made.update_xaxes(title_text="... against this one", side="bottom")
+    # Positions, not names, are the axes: two long names may be shortened to the same.
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [label(name) for name in names]}
+    made.update_yaxes(autorange="reversed", title_text="this optimizer ...", **ticks)
+    made.update_xaxes(title_text="... against this one", side="bottom", **ticks)
     return made
 
 
@@ -137,7 +136,7 @@ def _cell(p: float, low: float, high: float, decision: str) -> str:
     words = decision.replace("no difference that matters", "no difference").replace(
         "these seeds cannot decide", "too few seeds"
     )
-    return f"<b>{shown.measured(p)[:-1]}</b><br>{low:.2f} to {high:.2f}<br>{words}"
+    return f"<b>{p:.2f}</b><br>{low:.2f} to {high:.2f}<br>{words}"
 
 
 def _turned(decision: str) -> str:

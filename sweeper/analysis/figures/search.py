@@ -87,8 +87,9 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
             x=path["number"].to_numpy(),
             y=path["best"].to_numpy(),
             name=label(str(name)),
-            mode="lines",
+            mode="lines+markers" if len(path) <= 30 else "lines",
             line={"color": colour, "dash": dash, "width": 2, "shape": "hv"},
+            marker={"color": colour, "symbol": look(str(name)).symbol, "size": 6},
             hovertemplate="trial %{x}: %{y:.3f}",
         )
     made.update_xaxes(title_text="trial number")
@@ -181,6 +182,9 @@ def _best_rates(points: pd.DataFrame, objective: str) -> str:
     higher = scoring.higher_is_better(objective)
     parts = []
     for name, mine in points.groupby("optimizer", sort=False):
+        mine = mine.dropna(subset=["score"])
+        if mine.empty:
+            continue
         place = int((mine["score"] if higher else -mine["score"]).to_numpy().argmax())
         parts.append(f"{name} {mine['lr'].iloc[place]:.2g}")
     return f"The best learning rates tried: {', '.join(parts)}."

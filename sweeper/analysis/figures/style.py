@@ -18,8 +18,7 @@ class Look(NamedTuple):
 
 
 # Okabe and Ito (2008), told apart by colour-blind people; their yellow and black are left out, since one
-# can't be
-# seen on white and the other on black. Beyond the lecture's six, symbols and dashes tell the rest.
+# can't be seen on white and the other on black. Beyond the lecture's six, symbols and dashes tell the rest.
 BLUE, ORANGE, GREEN, SKY, VERMILION, PURPLE, GREY = (
     *("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7"),
     "#8A8F98",

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from sweeper.analysis import shown
 from sweeper.analysis.figures.search import _band
 from sweeper.analysis.figures.style import empty, faded, figure, label, look
+from sweeper.analysis.ledger import is_lost
 
 TITLES = {
     "train_loss": "training loss (mean over the epoch)",
@@ -49,48 +50,55 @@ def timeline(attempts: pd.DataFrame) -> go.Figure:
     start = known["started_at"].min()
     begun = (known["started_at"] - start).dt.total_seconds()
     length = (known["ended_at"] - known["started_at"]).dt.total_seconds()
-    lost = ~known["why"].isin(["complete", "diverged", "pruned"])
-    bars = known.assign(begun=begun, length=length, is_lost=lost)
+    lost = is_lost(known)
+    named = known["worker"].fillna("not known")
+    bars = known.assign(begun=begun, length=length, is_lost=lost, worker=named)
     workers = list(dict.fromkeys(bars.sort_values("begun")["worker"]))
-    is_merged = len(bars) > MOST_BARS
-    bars = _merged(bars) if is_merged else bars
+    bars = _merged(bars) if len(bars) > MOST_BARS else bars
     wall = float((bars["begun"] + bars["length"]).max())
     made = figure(
         f"{len(known):,} attempts on {len(workers)} {'worker' if len(workers) == 1 else 'workers'} in "
         f"{shown.duration(wall)}; {int(lost.sum())} were lost."
-        + (" Attempts of one optimizer that follow each other are drawn as one." if is_merged else ""),
+        + (
+            f" Those of one optimizer that follow at once are one bar ({len(bars):,})."
+            * (len(bars) < len(known))
+        ),
         height=min(140 + 36 * len(workers), 900),
         barmode="overlay",
     )
-    for (name, phase, is_lost), mine in bars.groupby(["optimizer", "phase", "is_lost"], sort=False):
+    for (name, phase, was_lost), mine in bars.groupby(["optimizer", "phase", "is_lost"], sort=False):
         colour = look(str(name)).colour
-        kind = ("final" if phase == "final" else "search") + (", lost" if is_lost else "")
+        kind = ("final" if phase == "final" else "search") + (", lost" if was_lost else "")
         made.add_bar(
             x=np.round(mine["length"].to_numpy(), 3),
             base=np.round(mine["begun"].to_numpy(), 3),
-            y=[label(worker) for worker in mine["worker"]],
+            y=[workers.index(worker) for worker in mine["worker"]],
             orientation="h",
             name=f"{label(str(name))}, {kind}",
             marker={
                 "color": faded(colour, 0.45) if phase == "final" else colour,
-                "pattern": {"shape": "/" if is_lost else ""},
+                "pattern": {"shape": "/" if was_lost else ""},
                 "line": {"width": 0},
             },
             hovertemplate=f"{label(str(name))}, {kind}: %{{x:.1f}} s from %{{base:.1f}} s<extra></extra>",
         )
     made.update_xaxes(title_text="seconds since the first attempt began")
     made.update_yaxes(
-        title_text="worker", categoryorder="array", categoryarray=[label(w) for w in workers][::-1]
+        title_text="worker",
+        tickvals=list(range(len(workers))),
+        ticktext=[label(worker) for worker in workers],
+        autorange="reversed",
     )
     return made
 
 
 def _merged(bars: pd.DataFrame) -> pd.DataFrame:
-    """Runs of attempts of one kind on one worker as one bar each."""
+    """Runs of attempts of one kind on one worker, without a pause longer than an attempt, as one bar each."""
     ordered = bars.sort_values(["worker", "begun"])
     kind = ordered[["worker", "optimizer", "phase", "is_lost"]]
-    run = (kind != kind.shift()).any(axis=1).cumsum()
     ends = ordered["begun"] + ordered["length"]
+    has_paused = ordered["begun"] - ends.shift() > ordered["length"].median()
+    run = ((kind != kind.shift()).any(axis=1) | has_paused).cumsum()
     found = (
         ordered.assign(end=ends)
         .groupby(run)
