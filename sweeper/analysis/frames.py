@@ -93,6 +93,8 @@ ATTEMPTS: Mapping[str, str] = {
 }
 """The columns of the frame `attempts` with their dtypes."""
 
+KEY = ["sweep", "optimizer", "number", "phase"]
+
 PLACE = ("worker", "node", "device")
 
 CUMULATIVE = ("samples", "steps", "grad_evals")
@@ -109,14 +111,9 @@ def trials(store: Store, sweep: str) -> pd.DataFrame:
     latest = (attempts_table.c.trial_id == trials_table.c.id) & (
         attempts_table.c.attempt == trials_table.c.attempt
     )
+    shown = (c for c in trials_table.c if c.name in (*TRIALS, "queued_at", "params"))
     query = (
-        sa.select(
-            sweeps_table.c.name.label("sweep"),
-            trials_table,
-            attempts_table.c.worker,
-            attempts_table.c.node,
-            attempts_table.c.device,
-        )
+        sa.select(sweeps_table.c.name.label("sweep"), *shown, *(attempts_table.c[name] for name in PLACE))
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .outerjoin(attempts_table, latest)
         .where(sweeps_table.c.name == sweep)
@@ -134,32 +131,38 @@ def epochs(store: Store, sweep: str) -> pd.DataFrame:
 
     `samples` and `grad_evals` count from the trial's start; seconds are of that epoch.
     """
-    table = epochs_table
-    newest = (
-        sa.select(table.c.trial_id, table.c.epoch, sa.func.max(table.c.attempt).label("attempt"))
-        .group_by(table.c.trial_id, table.c.epoch)
-        .subquery()
-    )
-    is_newest = (
-        (newest.c.trial_id == table.c.trial_id)
-        & (newest.c.epoch == table.c.epoch)
-        & (newest.c.attempt == table.c.attempt)
-    )
+    table, later = epochs_table.c, epochs_table.alias("later").c
     latest = (attempts_table.c.trial_id == trials_table.c.id) & (
         attempts_table.c.attempt == trials_table.c.attempt
     )
+    is_trained_again = sa.exists().where(
+        later.trial_id == table.trial_id, later.attempt > table.attempt, later.epoch == table.epoch
+    )
     # What an earlier attempt trained beyond the latest one's first epoch, the latest one trains again.
-    counts = (table.c.attempt == trials_table.c.attempt) | (table.c.epoch < attempts_table.c.first_epoch)
+    counts = (table.attempt == trials_table.c.attempt) | (
+        (table.epoch < attempts_table.c.first_epoch) & ~is_trained_again
+    )
     query = (
-        sa.select(*_trial_columns(), *(c for c in table.c if c.name in EPOCHS))
-        .join(trials_table, trials_table.c.id == table.c.trial_id)
+        sa.select(table.trial_id, *(c for c in table if c.name in EPOCHS))
+        .join(trials_table, trials_table.c.id == table.trial_id)
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
-        .join(newest, is_newest)
         .join(attempts_table, latest)
         .where(sweeps_table.c.name == sweep, counts)
-        .order_by(trials_table.c.id, table.c.epoch)
+        .order_by(trials_table.c.id, table.epoch)
     )
-    return _typed(_read(store, query), EPOCHS)
+    rows = _read(store, query)
+    # After the epochs, so that every one of them has its trial; a trial's text is read once, not per epoch.
+    own = _typed(_read(store, _trials_of(sweep)), {name: EPOCHS[name] for name in KEY} | {"id": "int64"})
+    keys = own.take(pd.Index(own.pop("id")).get_indexer(rows["trial_id"]))[KEY].reset_index(drop=True)
+    return _typed(pd.concat([keys, rows], axis="columns"), EPOCHS)
+
+
+def _trials_of(sweep: str) -> sa.Select[Any]:
+    return (
+        sa.select(trials_table.c.id, *_trial_columns())
+        .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
+        .where(sweeps_table.c.name == sweep)
+    )
 
 
 def attempts(store: Store, sweep: str) -> pd.DataFrame:
@@ -168,7 +171,7 @@ def attempts(store: Store, sweep: str) -> pd.DataFrame:
     `epochs`, `samples`, `steps`, `grad_evals` and the seconds are what the attempt itself trained and
     recorded, without what a checkpoint gave it.
     """
-    began, spent = _begun_with(), _recorded()
+    began, spent = _begun_with(sweep), _recorded(sweep)
     query = (
         sa.select(
             *_trial_columns(),
@@ -189,7 +192,7 @@ def attempts(store: Store, sweep: str) -> pd.DataFrame:
     return _typed(_placed(_read(store, query)), ATTEMPTS)
 
 
-def _recorded() -> sa.Subquery:
+def _recorded(sweep: str) -> sa.Subquery:
     """What the epochs of each attempt add up to; counts go on from what a checkpoint gave."""
     table = epochs_table.c
     return (
@@ -201,12 +204,13 @@ def _recorded() -> sa.Subquery:
             sa.func.sum(table.eval_s).label("eval_s"),
             *(sa.func.max(table[name]).label(name) for name in CUMULATIVE),
         )
+        .where(_is_of(sweep, table.trial_id))
         .group_by(table.trial_id, table.attempt)
         .subquery()
     )
 
 
-def _begun_with() -> sa.Subquery:
+def _begun_with(sweep: str) -> sa.Subquery:
     """What a checkpoint gave each attempt that recorded anything: the counts before its first epoch."""
     table, attempt = epochs_table.c, attempts_table.c
     own = epochs_table.alias("own").c
@@ -217,9 +221,15 @@ def _begun_with() -> sa.Subquery:
         )
         .join(epochs_table, (table.trial_id == attempt.trial_id) & (table.epoch == attempt.first_epoch - 1))
         .where(attempt.first_epoch > 1, table.attempt < attempt.attempt, has_recorded)
+        .where(_is_of(sweep, attempt.trial_id))
         .group_by(attempt.trial_id, attempt.attempt)
         .subquery()
     )
+
+
+def _is_of(sweep: str, trial_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether a row is of `sweep`: told within a subquery, which else reads all sweeps of the store."""
+    return trial_id.in_(_trials_of(sweep).with_only_columns(trials_table.c.id))
 
 
 def _is_same_attempt(rows: sa.Subquery) -> sa.ColumnElement[bool]:
@@ -232,11 +242,14 @@ def _trial_columns() -> list[sa.ColumnElement[Any]]:
 
 
 def _read(store: Store, query: sa.Select[Any]) -> pd.DataFrame:
+    """The rows, turned into columns a thousand at a time: all at once cost the garbage collector as much."""
     with translated(store.engine.url), store.engine.connect() as connection:
         result = connection.execute(query)
-        names = list(result.keys())
-        columns = list(zip(*result.fetchall(), strict=True)) or [()] * len(names)
-    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+        columns: dict[str, list[Any]] = {name: [] for name in result.keys()}  # noqa: SIM118
+        for rows in result.partitions(1000):
+            for column, values in zip(columns.values(), zip(*rows, strict=True), strict=True):
+                column.extend(values)
+    return pd.DataFrame(columns)
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
