@@ -4,8 +4,8 @@ A SQLite store is filled with a generated sweep, and with as many others of the 
 a reader of the first must not pay for. No network is trained. Each frame is read several times; the fastest
 reading counts, since a busy machine only adds.
 
-2 shared cores (Intel Xeon, virtual), pandas 3.1, SQLite, 2026-11-23: trials 0.224 s, epochs 1.030 s (4.6 times the
-trials), attempts 0.262 s; fastest of three readings.
+2 shared cores (Intel Xeon, virtual), pandas 3.1, SQLite, 2026-11-23: trials 0.224 s, epochs 1.030 s,
+attempts 0.262 s; fastest of three readings.
 
     python benchmarks/frames.py --trials 10000 --epochs 20 --readings 3
 """
