@@ -58,9 +58,9 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_every_public_name_is_in_the_readme() -> None:
-    for name in ("run", "load"):
+    for name in ("run", "load", "import_trials"):
         assert f"sweeper.{name}(" in README
-    assert set(sweeper.__all__) == {"Sweep", "load", "resume", "run"}
+    assert set(sweeper.__all__) == {"Sweep", "import_trials", "load", "resume", "run"}
 
 
 @pytest.mark.parametrize("line", COMMANDS)

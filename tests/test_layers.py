@@ -46,7 +46,7 @@ LAYERS = {
 }
 
 VENDORS = {
-    "optuna": ("search/",),
+    "optuna": ("search/", "analysis/optuna_io.py"),
     "ray": ("workers/ray/",),
     "torch": (
         "training/",
