@@ -26,11 +26,12 @@ def export(sweep: Sweep, out: Path, format_: str = "csv", *, storage: str | None
     `storage`. Raises UsageError where that can't be done.
     """
     from sweeper.analysis import optuna_io, tables
+    from sweeper.analysis.optuna_storage import storage_at
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_}: must be one of {', '.join(FORMATS)}")
     if storage is not None and format_ != "optuna":
-        raise UsageError(f"--storage {storage}: only --format optuna writes to a storage")
+        raise UsageError(f"--storage: only --format optuna writes to a storage, not {format_}")
     if format_ != "optuna":
         frames = {"trials": sweep.trials, "epochs": sweep.epochs}
         return [str(path) for path in tables.write(frames, out, format_)]
@@ -40,9 +41,8 @@ def export(sweep: Sweep, out: Path, format_: str = "csv", *, storage: str | None
         except OSError as error:
             raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None
     location = out / JOURNAL if storage is None else storage
-    names = optuna_io.export_studies(
-        sweep.trials, sweep.epochs, sweep.experiment, optuna_io.storage_at(location)
-    )
+    with storage_at(location) as opened:
+        names = optuna_io.export_studies(sweep.trials, sweep.epochs, sweep.experiment, opened)
     return [*([str(location)] if storage is None else []), *names]
 
 
