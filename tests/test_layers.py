@@ -46,7 +46,7 @@ LAYERS = {
 }
 
 VENDORS = {
-    "optuna": ("search/", "analysis/optuna_io.py"),
+    "optuna": ("search/", "analysis/optuna_io.py", "analysis/optuna_storage.py"),
     "ray": ("workers/ray/",),
     "torch": (
         "training/",

@@ -4,7 +4,6 @@ Only `optimizer`, `number` and one score are required. What a table doesn't tell
 up. Every mistake is told at once.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.analysis import frames, spreadsheets
+from sweeper.analysis import frames, scores, spreadsheets, wrong_rows
+from sweeper.analysis.sentences import counted
+from sweeper.analysis.wrong_rows import KEYS, REQUIRED
 from sweeper.errors import TableError
 from sweeper.experiment import Experiment, Imported, imported
-from sweeper.printable import one_line
 from sweeper.records import Origin, Phase, TrialState
+from sweeper.store.text import kept
 
 SCORES = ("val_loss", "val_accuracy", "train_loss", "test_loss", "test_accuracy")
 """What an objective may be, in the order in which one is taken."""
-
-REQUIRED = ("optimizer", "number")
 
 SHOWN = 20
 """So many mistakes are told; of more their number."""
@@ -58,82 +57,85 @@ def results(
     notes: list[str] = []
     known = spreadsheets.known(given, frames.TRIALS, source, REQUIRED, problems, notes)
     objective = next((score for score in SCORES if score in known and known[score].notna().any()), None)
-    if objective is None:
+    if objective is None and not (problems and set(SCORES) & set(known)):
         problems.append(f"{source}: no score; one column of {', '.join(SCORES)} is required")
-    _raise(problems)
-    assert objective is not None
-    complete = _trials(known, name, objective, independent=independent, source=source, problems=problems)
+    if objective is None or not set(REQUIRED) <= set(known):
+        raise TableError(_first(problems))
+    complete = _trials(known, name, objective, independent=independent)
+    problems += wrong_rows.of_trials(complete, source)
     own = _epochs(given_epochs, name, more, complete, problems, notes)
-    _raise(problems)
+    if problems:
+        raise TableError(_first(problems))
+    notes += _remarks(complete, _filled_with(known, "state", None), objective, source)
+    complete = _filled(_typed(complete), own)
     files = f"{source} and {more}" if more else source
     return Results(
-        _filled(complete, own),
-        own,
-        _experiment(name, objective, complete, own, files, independent),
-        tuple(notes),
+        complete, own, _experiment(name, objective, complete, own, files, independent), tuple(notes)
     )
 
 
-def _raise(problems: list[str]) -> None:
-    if problems:
-        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        raise TableError([*problems[:SHOWN], *more])
+def _first(problems: list[str]) -> list[str]:
+    """As many mistakes as anyone reads at once."""
+    more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return [*problems[:SHOWN], *more]
 
 
-def _trials(
-    known: pd.DataFrame, name: str, objective: str, *, independent: bool, source: str, problems: list[str]
-) -> pd.DataFrame:
-    """The frame `trials`, with what is not known filled as its dtype asks for."""
+def _trials(known: pd.DataFrame, name: str, objective: str, *, independent: bool) -> pd.DataFrame:
+    """The trials with what is not known filled in; a final's `setting` may still be missing."""
     phase = _filled_with(known, "phase", Phase.SEARCH)
-    origin = _filled_with(known, "origin", Origin.IMPORTED)
     is_final = phase == Phase.FINAL
+    origin = _filled_with(known, "origin", Origin.IMPORTED)
     origin = origin.mask(is_final & (origin == Origin.IMPORTED), Origin.FINAL)
-    score = known[objective].where(~is_final, _column(known, objective.replace("val_", "test_")))
-    has_score = pd.Series(np.isfinite(score.astype("float64")), index=known.index)
-    state = _filled_with(known, "state", "")
-    state = state.mask(state == "", np.where(has_score, TrialState.COMPLETE, TrialState.DIVERGED))
-    number = known["number"].fillna(0)
+    tested = _column(known, scores.counterpart(objective)).where(is_final)
+    score = tested.where(tested.notna(), known[objective]).astype("float64")
+    ended = pd.Series(np.where(np.isfinite(score), TrialState.COMPLETE, TrialState.DIVERGED), known.index)
+    counts = {count: _column(known, count).fillna(0) for count in ("epochs", "samples", "grad_evals")}
     filled = known.assign(
         sweep=name,
+        optimizer=_names(known["optimizer"]),
         phase=phase,
         origin=origin,
-        state=state,
+        state=_filled_with(known, "state", ended),
         independent=_filled_with(known, "independent", independent).astype("bool") & ~is_final,
-        setting=_column(known, "setting").fillna(number.where(~is_final, 1)),
         seed=_column(known, "seed").fillna(UNKNOWN_SEED),
         attempt=_column(known, "attempt").fillna(1),
-        **{count: _column(known, count).fillna(0) for count in ("epochs", "samples", "grad_evals")},
         error=_filled_with(known, "error", None),
+        **counts,
     )
-    problems += _unlike(filled, source)
-    if problems:
-        return filled
+    setting = _column(known, "setting")
+    return filled.assign(setting=setting.fillna(known["number"].where(~is_final, _only_setting(filled))))
+
+
+def _only_setting(filled: pd.DataFrame) -> "pd.Series[Any]":
+    """What a final repeats where nothing says it: its optimizer's one search trial; 1 where it has none."""
+    search = filled[filled["phase"] == Phase.SEARCH]
+    numbers = search.drop_duplicates("optimizer", keep=False).set_index("optimizer")["number"]
+    found = filled["optimizer"].map(numbers).astype("Int64")
+    return found.where(filled["optimizer"].isin(search["optimizer"]), 1)
+
+
+def _typed(filled: pd.DataFrame) -> pd.DataFrame:
+    """The frame `trials`, its columns in order and with their dtypes."""
     missing = {column: dtype for column, dtype in frames.TRIALS.items() if column not in filled}
-    nothing = pd.DataFrame(
-        {column: pd.Series(None, index=filled.index, dtype=dtype) for column, dtype in missing.items()}
-    )
-    filled = pd.concat([filled, nothing], axis="columns")
+    nothing = {column: pd.Series(None, index=filled.index, dtype=dtype) for column, dtype in missing.items()}
     params = [column for column in filled.columns if str(column).startswith("params.")]
-    return filled[[*frames.TRIALS, *params]].astype(dict(frames.TRIALS))
+    return (
+        filled.assign(**nothing)[[*frames.TRIALS, *params]].astype(dict(frames.TRIALS)).reset_index(drop=True)
+    )
 
 
-def _unlike(filled: pd.DataFrame, source: str) -> Iterator[str]:
-    """Rows that no trial can have."""
-    for column, legal in (("phase", Phase), ("origin", Origin), ("state", TrialState)):
-        for place in filled.index[~filled[column].isin([str(one) for one in legal])]:
-            yield spreadsheets.problem(
-                source, place, column, filled.at[place, column], f"one of {', '.join(legal)}"
-            )
-    for column in REQUIRED:
-        for place in filled.index[filled[column].isna()]:
-            yield f"{source} row {int(place) + 2}: {column} is empty"
-    keys = ["optimizer", "phase", "number"]
-    for place in filled.index[filled.duplicated(keys) & filled["optimizer"].notna()]:
-        row = filled.loc[place]
-        yield (
-            f"{source} row {int(place) + 2}: {one_line(str(row['optimizer']))} number {row['number']:.0f} of "
-            f"phase {row['phase']} stands there twice"
-        )
+def _remarks(trials: pd.DataFrame, told: "pd.Series[Any]", objective: str, source: str) -> Iterator[str]:
+    """What a user must know of how rows were understood; `told` are the states that stood there."""
+    if n := int(((trials["state"] == TrialState.DIVERGED) & told.isna()).sum()):
+        yield f"{source}: {counted(n, 'row')} without a finite {objective}: taken as diverged"
+    unfinished = [str(state) for state in TrialState if not state.is_finished]
+    if n := int(trials["state"].isin(unfinished).sum()):
+        yield f"{source}: {counted(n, 'trial')} queued or running: counted, but without a score"
+
+
+def _names(optimizers: "pd.Series[Any]") -> "pd.Series[str]":
+    """The optimizers' names as the store keeps them."""
+    return optimizers.astype("str").map(kept, na_action="ignore").astype("str")
 
 
 def _filled_with(known: pd.DataFrame, column: str, default: object) -> "pd.Series[Any]":
@@ -142,8 +144,11 @@ def _filled_with(known: pd.DataFrame, column: str, default: object) -> "pd.Serie
     return known[column] if default is None else known[column].where(known[column].notna(), default)
 
 
-def _column(known: pd.DataFrame, column: str) -> "pd.Series[float]":
-    return known[column] if column in known else pd.Series(math.nan, index=known.index)
+def _column(known: pd.DataFrame, column: str) -> "pd.Series[Any]":
+    if column in known:
+        return known[column]
+    dtype = "Int64" if column in spreadsheets.WHOLE else "float64"
+    return pd.Series(None, index=known.index, dtype=dtype)
 
 
 def _epochs(
@@ -154,41 +159,38 @@ def _epochs(
     problems: list[str],
     notes: list[str],
 ) -> pd.DataFrame:
-    """The frame `epochs`; empty where none are given."""
+    """The frame `epochs`; empty where none are given, or where there are mistakes."""
+    nothing = pd.DataFrame({column: [] for column in frames.EPOCHS}).astype(dict(frames.EPOCHS))
     if given is None:
-        return pd.DataFrame({column: [] for column in frames.EPOCHS}).astype(dict(frames.EPOCHS))
-    known = spreadsheets.known(given, frames.EPOCHS, source, (*REQUIRED, "epoch"), problems, notes)
+        return nothing
+    required = (*REQUIRED, "epoch")
+    known = spreadsheets.known(given, frames.EPOCHS, source, required, problems, notes)
+    if not set(required) <= set(known):
+        return nothing
+    known = known.assign(
+        sweep=name,
+        optimizer=_names(known["optimizer"]),
+        phase=_filled_with(known, "phase", Phase.SEARCH),
+        **{count: _column(known, count).fillna(0) for count in ("samples", "grad_evals")},
+    )
+    problems += wrong_rows.of_epochs(known, trials, source)
     if problems:
-        return known
-    keys = ["optimizer", "phase", "number"]
-    known = known.assign(sweep=name, phase=_filled_with(known, "phase", Phase.SEARCH))
-    known = known.assign(**{count: _column(known, count).fillna(0) for count in ("samples", "grad_evals")})
-    for column in (*REQUIRED, "epoch"):
-        problems += [
-            f"{source} row {int(p) + 2}: {column} is empty" for p in known.index[known[column].isna()]
-        ]
-    whose = known[keys].merge(trials[keys].drop_duplicates(), on=keys, how="left", indicator=True)["_merge"]
-    for place in known.index[(whose == "left_only").to_numpy()]:
-        row = known.loc[place]
-        whom = f"{one_line(str(row['optimizer']))} number {row['number']}"
-        problems.append(f"{source} row {int(place) + 2}: there is no trial {whom} of phase {row['phase']}")
-    for place in known.index[known.duplicated([*keys, "epoch"])]:
-        problems.append(f"{source} row {int(place) + 2}: this epoch of its trial stands there twice")
-    if problems:
-        return known
+        return nothing
     missing = [column for column in frames.EPOCHS if column not in known]
-    return known.assign(**dict.fromkeys(missing, np.nan))[list(frames.EPOCHS)].astype(dict(frames.EPOCHS))
+    whole = known.assign(**dict.fromkeys(missing, np.nan))[list(frames.EPOCHS)].astype(dict(frames.EPOCHS))
+    order = trials.reset_index(drop=True).reset_index(names="place")[["place", *KEYS]]
+    places = whole[KEYS].merge(order, on=KEYS, how="left")["place"]
+    return whole.iloc[np.lexsort([whole["epoch"], places])].reset_index(drop=True)
 
 
 def _filled(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """The trials with what their epochs tell of them, where they don't tell it themselves."""
     if epochs.empty:
         return trials
-    keys = ["optimizer", "phase", "number"]
-    last = epochs.groupby(keys, sort=False).agg(
+    last = epochs.groupby(KEYS, sort=False).agg(
         epochs=("epoch", "max"), samples=("samples", "max"), grad_evals=("grad_evals", "max")
     )
-    told = trials[keys].merge(last.reset_index(), on=keys, how="left")
+    told = trials[KEYS].merge(last.reset_index(), on=KEYS, how="left")
     changed = {
         column: trials[column].mask(trials[column] == 0, told[column].fillna(0).to_numpy()).astype("int64")
         for column in ("epochs", "samples", "grad_evals")

@@ -1,29 +1,37 @@
 """Optuna's view of a sweep: real studies for optuna-dashboard, and the importances that Optuna works out.
 
-A study's parameters are what the rules got (lr, momentum, beta1 ...), not the coordinates in which Optuna saw
-them. Each has one distribution, wide enough for every trial, the untuned one included.
+A study's parameters are what the rules got (lr, momentum ...), but for those searched on the scale
+one_minus_log, which are there as one_minus_NAME. Each has one distribution: the searched one, widened so that
+every trial lies in it, the untuned one included.
+
+`search` makes distributions of its own: there the space alone counts, here what came of it too, and neither
+package may import the other.
 """
 
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from sweeper import scoring
+from sweeper import scoring, space
 from sweeper.analysis import scores, shown
 from sweeper.errors import UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import Phase, TrialState
+from sweeper.space import Choice, Dimension, Range
 
 STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
@@ -48,7 +56,8 @@ WIDE = 10.0
 DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
 """By whether a higher value is the better one."""
 
-Distributions = Mapping[str, BaseDistribution]
+Curves = Mapping[tuple[str, str, int], Mapping[int, float]]
+"""Each trial's objective by epoch; the keys are optimizer, phase and number."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -66,25 +75,38 @@ def export_studies(
     taken = set(optuna.get_all_study_names(storage))
     if known := [name for name, _, _ in studies if name in taken]:
         raise UsageError(f"study {known[0]!r} exists already in the Optuna storage: nothing was written")
-    higher = scoring.higher_is_better(experiment.objective)
-    curves = dict(iter(epochs.groupby(["optimizer", "phase", "number"], sort=False)))
-    for name, rows, objective in studies:
-        study = optuna.create_study(study_name=name, storage=storage, direction=DIRECTIONS[higher])
-        study.set_user_attr("sweep", str(rows["sweep"].iloc[0]))
-        study.set_user_attr("objective", objective)
-        study.add_trials(list(_frozen(rows, curves, experiment.objective, objective)))
-    return [name for name, _, _ in studies]
-
-
-def storage_at(location: str | Path) -> BaseStorage:
-    """Optuna's storage at a database URL, or in a journal file. Raises UsageError where there is none."""
+    curves = _curves(epochs, experiment.objective)
+    made: list[str] = []
     try:
-        if isinstance(location, Path):
-            return JournalStorage(JournalFileBackend(str(location)))
-        return RDBStorage(location)
-    except Exception as error:  # SQLAlchemy's, Optuna's, or an unknown driver's ImportError
-        cause = str(error).split("\n")[0]
-        raise UsageError(f"Optuna storage {location}: can't be opened: {cause}") from None
+        for name, rows, objective in studies:
+            _export(name, rows, objective, curves, experiment, storage, made)
+    except BaseException:  # interrupted, too: a half that looks like a whole is worse than nothing
+        for name in made:
+            optuna.delete_study(study_name=name, storage=storage)
+        raise
+    return made
+
+
+def _export(
+    name: str,
+    trials: pd.DataFrame,
+    objective: str,
+    curves: Curves,
+    experiment: Experiment,
+    storage: BaseStorage,
+    made: list[str],
+) -> None:
+    """One study, which is `made` from the moment that it exists."""
+    direction = DIRECTIONS[scoring.higher_is_better(experiment.objective)]
+    study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+    made.append(name)
+    with warnings.catch_warnings():  # names of values have been "experimental" since Optuna 3.2
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([objective])
+    study.set_user_attr("sweep", str(trials["sweep"].iloc[0]))
+    study.set_user_attr("objective", objective)
+    optimizer = str(trials["optimizer"].iloc[0])
+    study.add_trials(list(_frozen(trials, experiment.arm(optimizer).space, curves, objective)))
 
 
 def importances(trials: pd.DataFrame, experiment: Experiment, optimizer: str) -> dict[str, float]:
@@ -103,7 +125,7 @@ def importances(trials: pd.DataFrame, experiment: Experiment, optimizer: str) ->
         return {}
     higher = scoring.higher_is_better(experiment.objective)
     study = optuna.create_study(direction=DIRECTIONS[higher])
-    distributions = {name: _distribution(mine[f"params.{name}"]) for name in varied}
+    distributions = {name: _distribution(mine[f"params.{name}"], None) for name in varied}
     study.add_trials(
         [
             optuna.trial.create_trial(
@@ -141,13 +163,33 @@ def _parameters(trials: pd.DataFrame) -> list[str]:
     return [name.removeprefix("params.") for name in columns if trials[name].notna().any()]
 
 
-def _distribution(values: "pd.Series[Any]") -> BaseDistribution:
-    """A distribution in which every value lies: a range of floats, else a choice."""
-    known = values.dropna()
-    if known.nunique() < 2 or not all(isinstance(value, float) for value in known):
-        return CategoricalDistribution(sorted(known.unique().tolist(), key=str))
-    low, high = float(known.min()), float(known.max())
+def _distribution(values: "pd.Series[Any]", dimension: Dimension | None) -> BaseDistribution:
+    """A distribution in which every value lies: what was searched, widened, or what the values suggest."""
+    known = values.dropna().unique().tolist()
+    if isinstance(dimension, Choice):
+        return CategoricalDistribution([*dimension.values, *(v for v in known if v not in dimension.values)])
+    if isinstance(dimension, Range) and not any(isinstance(value, str) for value in known):
+        low, high = space.proposal_bounds(dimension)
+        low, high = min(low, *known), max(high, *known)
+        is_log = dimension.scale != "linear" and low > 0
+        if dimension.integer and all(isinstance(value, int) for value in known):
+            return IntDistribution(int(low), int(high), log=is_log)
+        return FloatDistribution(float(low), float(high), log=is_log)
+    if len(known) < 2 or not all(isinstance(value, float) for value in known):
+        return CategoricalDistribution(sorted(known, key=lambda value: (isinstance(value, str), value)))
+    low, high = min(known), max(known)
     return FloatDistribution(low, high, log=low > 0 and high / low > WIDE)
+
+
+def _mirrored(trials: pd.DataFrame, dimensions: Mapping[str, Dimension]) -> pd.DataFrame:
+    """The trials with 1 - x as one_minus_NAME, where that is what was searched on a log scale."""
+    new = {}
+    for name, dimension in dimensions.items():
+        proposed = space.proposal_name(name, dimension)
+        if proposed != name and f"params.{name}" in trials:
+            new[f"params.{name}"] = (f"params.{proposed}", 1 - trials[f"params.{name}"].astype("float64"))
+    changed = trials.assign(**{old: values for old, (_, values) in new.items()})
+    return changed.rename(columns={old: name for old, (name, _) in new.items()})
 
 
 def _whole(trials: pd.DataFrame) -> pd.DataFrame:
@@ -163,17 +205,18 @@ def _whole(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frozen(
-    trials: pd.DataFrame, curves: Mapping[Any, pd.DataFrame], objective: str, valued: str
+    trials: pd.DataFrame, dimensions: Mapping[str, Dimension], curves: Curves, valued: str
 ) -> Iterator[FrozenTrial]:
-    trials = _whole(trials)
-    distributions = {name: _distribution(trials[f"params.{name}"]) for name in _parameters(trials)}
-    for place, row in enumerate(trials.to_dict("records")):
-        settings = {name: row[f"params.{name}"] for name in distributions}
-        params = {name: value for name, value in settings.items() if not shown.is_missing(value)}
+    by_name = {space.proposal_name(name, dimension): dimension for name, dimension in dimensions.items()}
+    given = _settings(_whole(trials))
+    trials = _whole(_mirrored(trials, dimensions))
+    distributions = {
+        name: _distribution(trials[f"params.{name}"], by_name.get(name)) for name in _parameters(trials)
+    }
+    for place, (row, params) in enumerate(zip(trials.to_dict("records"), _settings(trials), strict=True)):
         state, value = STATES[TrialState(row["state"])], float(row[valued])
         if state is OptunaState.COMPLETE and not math.isfinite(value):
             state = OptunaState.FAIL  # Optuna's complete trials have a value; `state` says what it is
-        curve = curves.get((row["optimizer"], row["phase"], row["number"]))
         yield FrozenTrial(
             number=place,
             trial_id=place,
@@ -183,18 +226,31 @@ def _frozen(
             datetime_complete=_local(row["finished_at"]) or _EPOCH,
             params=params,
             distributions={name: distributions[name] for name in params},
-            user_attrs={name: shown.plain(row[name]) for name in ATTRIBUTES},
+            user_attrs={**{name: shown.plain(row[name]) for name in ATTRIBUTES}, "params": given[place]},
             system_attrs={},
-            intermediate_values={} if curve is None else _reported(curve, objective),
+            intermediate_values=dict(curves.get((row["optimizer"], row["phase"], row["number"]), {})),
         )
 
 
-def _reported(curve: pd.DataFrame, objective: str) -> dict[int, float]:
+def _settings(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each trial's hyperparameters, those that it has."""
+    columns = {name: trials[f"params.{name}"].tolist() for name in _parameters(trials)}
+    return [
+        {name: values[place] for name, values in columns.items() if not shown.is_missing(values[place])}
+        for place in range(len(trials))
+    ]
+
+
+def _curves(epochs: pd.DataFrame, objective: str) -> Curves:
     """The objective after each epoch; NaN where it wasn't finite, nothing where it was not evaluated."""
-    if objective not in curve.columns:
+    if objective not in epochs.columns:
         return {}
-    known = curve[curve[objective].notna() | curve["train_loss"].isna()]
-    return {int(e): float(v) for e, v in zip(known["epoch"], known[objective], strict=True)}
+    known = epochs[epochs[objective].notna() | epochs["train_loss"].isna()]
+    columns = (known[name].tolist() for name in ("optimizer", "phase", "number", "epoch", objective))
+    curves: dict[tuple[str, str, int], dict[int, float]] = {}
+    for optimizer, phase, number, epoch, value in zip(*columns, strict=True):
+        curves.setdefault((optimizer, phase, number), {})[int(epoch)] = float(value)
+    return curves
 
 
 _EPOCH = pd.Timestamp("1970-01-01").to_pydatetime()

@@ -3,6 +3,7 @@
 Scores are the objective after the last epoch, capped at chance level (`scoring.scores`).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -153,7 +154,7 @@ def _search(search: pd.DataFrame, objective: str, dead_below: float) -> dict[str
         "median": float(scored["score"].median()),
         "iqr": float(scored["score"].quantile(0.75) - scored["score"].quantile(0.25)),
         "untuned": float(untuned["score"].iloc[0]) if len(untuned) else np.nan,
-        "dead": float(dead.mean()) if len(scored) else np.nan,
+        "dead": float(dead.mean()) if len(scored) and not math.isnan(dead_below) else np.nan,
     }
 
 

@@ -1,13 +1,14 @@
 """Results in and out: frames as files, Optuna studies, and results that Sweeper did not produce."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper import experiment as experiments
+from sweeper.api.display import Display, Silent
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
-from sweeper.errors import UsageError
+from sweeper.errors import SweepExistsError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +26,12 @@ def export(sweep: Sweep, out: Path, format_: str = "csv", *, storage: str | None
     `storage`. Raises UsageError where that can't be done.
     """
     from sweeper.analysis import optuna_io, tables
+    from sweeper.analysis.optuna_storage import storage_at
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_}: must be one of {', '.join(FORMATS)}")
     if storage is not None and format_ != "optuna":
-        raise UsageError(f"--storage {storage}: only --format optuna writes to a storage")
+        raise UsageError(f"--storage: only --format optuna writes to a storage, not {format_}")
     if format_ != "optuna":
         frames = {"trials": sweep.trials, "epochs": sweep.epochs}
         return [str(path) for path in tables.write(frames, out, format_)]
@@ -39,9 +41,8 @@ def export(sweep: Sweep, out: Path, format_: str = "csv", *, storage: str | None
         except OSError as error:
             raise UsageError(f"--out {out}: can't be written: {error.strerror}") from None
     location = out / JOURNAL if storage is None else storage
-    names = optuna_io.export_studies(
-        sweep.trials, sweep.epochs, sweep.experiment, optuna_io.storage_at(location)
-    )
+    with storage_at(location) as opened:
+        names = optuna_io.export_studies(sweep.trials, sweep.epochs, sweep.experiment, opened)
     return [*([str(location)] if storage is None else []), *names]
 
 
@@ -52,13 +53,15 @@ def import_trials(
     *,
     independent: bool = False,
     store: StoreLocation = None,
-) -> tuple[Sweep, tuple[str, ...]]:
+    display: Display | None = None,
+) -> Sweep:
     """Make a sweep of results from elsewhere: frames, or files of them (.csv, .tsv, .parquet).
 
     Of the frames of `sweeper.analysis.frames` only `optimizer`, `number` and one score are required; the
     objective is val_loss where there is one, else the first of val_accuracy, train_loss, test_loss and
-    test_accuracy. `independent`: the settings were drawn without looking at other trials. Gives the sweep,
-    and notes on what was ignored. Raises UsageError with every mistake, and SweepExistsError.
+    test_accuracy. `independent`: the settings were drawn without looking at other trials. `display` gets
+    notes on what was ignored. Raises TableError with every mistake, UsageError for what is no table, and
+    SweepExistsError.
     """
     from sweeper.analysis import imports
 
@@ -69,14 +72,21 @@ def import_trials(
     now = datetime.now(UTC)
     opened = open_store(store, create=True)
     document = experiments.imported.document(found.experiment)
-    sweep = {"name": checked, "experiment": document, "experiment_text": "", "facts": {}}
-    opened.import_sweep(
-        sweep,
-        list(_trial_rows(found.trials, now)),
-        list(_attempt_rows(found.trials, now)),
-        list(_epoch_rows(found.epochs, found.trials, now)),
-    )
-    return Sweep(opened, checked), found.notes
+    try:
+        opened.import_sweep(
+            {"name": checked, "experiment": document, "experiment_text": "", "facts": {}},
+            list(_trial_rows(found.trials, now)),
+            list(_attempt_rows(found.trials, now)),
+            list(_epoch_rows(found.epochs, found.trials, now)),
+        )
+    except SweepExistsError:
+        raise SweepExistsError(
+            f"a sweep called {checked!r} exists: import under another name, or `sweeper delete {checked}` "
+            f"first"
+        ) from None
+    for note in found.notes:
+        (display or Silent()).note(note)
+    return Sweep(opened, checked)
 
 
 TRIAL_COLUMNS = (
@@ -92,15 +102,20 @@ EPOCH_COLUMNS = (
 
 def _rows(frame: "pd.DataFrame", columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """A frame's rows as plain values; None where there is none, or no finite number."""
-    from sweeper.analysis import shown
-
-    values = [[_plain(shown.plain(value)) for value in frame[name].tolist()] for name in columns]
+    values = [_plain(frame[name]) for name in columns]
     for row in zip(*values, strict=True):
         yield dict(zip(columns, row, strict=True))
 
 
-def _plain(value: Any) -> Any:
-    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+def _plain(column: "pd.Series[Any]") -> list[Any]:
+    import numpy as np
+
+    values = column.astype(object)
+    if column.dtype.kind == "M":
+        values = values.map(lambda moment: moment.to_pydatetime(), na_action="ignore").astype(object)
+    known = np.isfinite(column) if column.dtype.kind == "f" else column.notna()
+    plain: list[Any] = values.where(known, None).tolist()
+    return plain
 
 
 def _trial_rows(trials: "pd.DataFrame", now: datetime) -> Iterator[dict[str, Any]]:
@@ -118,8 +133,6 @@ def _trial_rows(trials: "pd.DataFrame", now: datetime) -> Iterator[dict[str, Any
 
 
 def _queued_at(row: Mapping[str, Any], waited_s: float, now: datetime) -> datetime:
-    from datetime import timedelta
-
     started: datetime | None = row["started_at"]
     if started is None:
         return now

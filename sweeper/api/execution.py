@@ -88,7 +88,7 @@ def resume(
     opened = open_store(store)
     sweep = Sweep(opened, name)
     began = sweep.info
-    if sweep.experiment.imported and settings:
+    if sweep.experiment.imported:
         raise UsageError(f"sweep {name!r} was imported: there is nothing to go on with")
     stored = sweep.experiment
     experiment = experiments.extended(stored, settings, source=f"sweep {name}")
@@ -121,7 +121,13 @@ def _require_unused(store: Store, name: str, experiment: Experiment) -> None:
     try:
         store.require_unused(name)
     except SweepExistsError as exists:
-        lines = experiments.differences(Sweep(store, name).experiment, experiment)
+        other = Sweep(store, name).experiment
+        if other.imported:
+            raise SweepExistsError(
+                f"a sweep called {name!r} exists, of imported results: `sweeper run FILE --name OTHER` makes "
+                f"another"
+            ) from None
+        lines = experiments.differences(other, experiment)
         more = f" and {len(lines) - SHOWN_DIFFERENCES} more" if len(lines) > SHOWN_DIFFERENCES else ""
         differs = f"; its experiment differs: {'; '.join(lines[:SHOWN_DIFFERENCES])}{more}" if lines else ""
         raise SweepExistsError(f"{exists}{differs}") from None

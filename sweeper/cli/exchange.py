@@ -7,7 +7,7 @@ import typer
 
 from sweeper.cli.app import StoreOption, app, reported
 from sweeper.errors import UsageError
-from sweeper.printable import one_line, printable
+from sweeper.printable import printable
 
 
 @app.command(epilog="Example: sweeper export cifar10-cnn --out frames --format parquet")
@@ -72,17 +72,15 @@ def import_(
     store: StoreOption = None,
 ) -> None:
     """Make a sweep of results from elsewhere, such as a spreadsheet of old runs, to be compared."""
+    from sweeper.analysis.sentences import counted
     from sweeper.api import exchange
+    from sweeper.cli.progress import display
 
     if proposals not in (None, "independent"):
         raise UsageError(f"--proposals {proposals}: must be independent, or not given")
-    sweep, notes = exchange.import_trials(
-        name, trials, epochs, independent=proposals == "independent", store=store
-    )
-    for note in notes:
-        typer.echo(f"sweeper: {one_line(note)}", err=True)
-    n = len(sweep.trials)
-    typer.echo(
-        f"{printable(sweep.name)}: {n:,} {'trial' if n == 1 else 'trials'} of "
-        f"{len(sweep.experiment.arms)} optimizers; `sweeper report {sweep.name}` compares them"
-    )
+    with display() as shown:
+        sweep = exchange.import_trials(
+            name, trials, epochs, independent=proposals == "independent", store=store, display=shown
+        )
+    trials_, arms = counted(len(sweep.trials), "trial"), counted(len(sweep.experiment.arms), "optimizer")
+    typer.echo(f"{printable(sweep.name)}: {trials_} of {arms}; `sweeper report {sweep.name}` compares them")

@@ -121,7 +121,7 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
     row = trial.iloc[0]
     params = [c.removeprefix("params.") for c in trial.columns if c.startswith("params.")]
     _print(
-        f"{key}: {row['state']} ({row['origin']}), seed {row['seed']}",
+        f"{key}: {row['state']} ({row['origin']}){_seed(row, sweep.experiment)}",
         shown.setting(row, params),
         *_test_score(row),
         *([f"error: {one_line(row['error'])}"] if isinstance(row["error"], str) else []),
@@ -135,6 +135,12 @@ def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_js
             "Attempts", attempts, ("attempt", "worker", "node", "device", "started_at", "ended_at", "why")
         ),
     )
+
+
+def _seed(row: pd.Series, experiment: Experiment) -> str:
+    """The trial's seed; imported results need not tell it."""
+    is_unknown = experiment.imported is not None and row["seed"] < 0
+    return "" if is_unknown else f", seed {row['seed']}"
 
 
 def _test_score(row: pd.Series) -> list[str]:

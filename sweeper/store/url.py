@@ -88,6 +88,14 @@ def shown(url: sa.URL) -> str:
     return public.render_as_string()
 
 
+def without_password(text: str) -> str:
+    """A database URL of any kind as it may be printed."""
+    try:
+        return shown(sa.make_url(text))
+    except (exc.ArgumentError, ValueError):
+        return _masked(text)
+
+
 def _public(url: sa.URL) -> sa.URL:
     without = sa.URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
     return without.set(query={key: value for key, value in url.query.items() if key not in SECRETS})

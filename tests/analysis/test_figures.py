@@ -23,7 +23,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     """The numbers of 96 made-up trials and ten finals of each optimizer."""
     store = f"sqlite:///{tmp_path_factory.mktemp('store') / 's.db'}"
     trials, epochs = imported_sweeps.tables(96, 4)
-    sweep, _ = api.import_trials("x", trials, epochs, independent=True, store=store)
+    sweep = api.import_trials("x", trials, epochs, independent=True, store=store)
     return sweep.report().numbers
 
 

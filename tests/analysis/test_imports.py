@@ -73,8 +73,9 @@ def test_a_score_that_is_not_finite_is_a_diverged_trial() -> None:
 
 def test_finals_are_told_by_their_phase() -> None:
     trials = table(val_loss=[1.0, 0.9, 0.8], phase=["search", "final", "final"], test_loss=[None, 1.1, 1.2])
-    found = results(trials)
+    found = results(trials.assign(number=[4, 0, 0]))
     assert list(found.trials["origin"]) == ["imported", "final", "final"]
+    assert list(found.trials["setting"]) == [4, 4, 1]  # lion's one search trial; sgd has none
     assert (found.experiment.final.top_k, found.experiment.final.seeds) == (1, 1)
 
 
@@ -156,7 +157,7 @@ def test_every_mistake_is_told_at_once_with_its_row(tmp_path: Path) -> None:
     text = 'optimizer,number,val_accuracy,val_loss\nlion,0,50%,0.1\nlion,1.5,42,0.2\nsgd,2,0.1,"1,5"\n'
     found = problems(written(tmp_path / "t.csv", text))
     assert [line.partition("t.csv ")[2] for line in found] == [
-        "row 3: number = 1.5: must be a whole number from 0 on",
+        "row 3: number = 1.5: must be a whole number from 0 to 1,000,000,000",
         "row 2: val_accuracy = 50%: must be a number; decimals are written 0.5",
         "row 3: val_accuracy = 42: must be an accuracy from 0 to 1; 42 % is written 0.42",
         "row 4: val_loss = 1,5: must be a number; decimals are written 0.5",
@@ -190,7 +191,9 @@ def test_an_epoch_without_its_trial_or_twice_is_told() -> None:
     epochs = pd.DataFrame({"optimizer": ["lion", "x", "lion"], "number": [1, 0, 1], "epoch": 1})
     found = problems(table(**LOSSES), epochs)
     assert any("row 3: there is no trial x number 0" in line for line in found)
-    assert any("row 4: this epoch of its trial stands there twice" in line for line in found)
+    assert any(
+        "row 4: this epoch of lion number 1 of phase search stands there twice" in line for line in found
+    )
 
 
 def test_of_many_mistakes_the_first_twenty_are_told() -> None:

@@ -14,8 +14,7 @@ from sweeper.store import Store
 
 def test_what_was_imported_is_read_back(store: Store) -> None:
     trials, epochs = imported_sweeps.tables(12, 3, n_finals=2)
-    sweep, notes = api.import_trials("old", trials, epochs, independent=True, store=store)
-    assert notes == ()
+    sweep = api.import_trials("old", trials, epochs, independent=True, store=store)
     assert (sweep.info.state, sweep.info.holder) == (SweepState.COMPLETE, None)
     assert len(sweep.trials) == len(trials) == 24
     for column in trials:
@@ -43,11 +42,10 @@ def test_what_was_exported_comes_back_the_same(tmp_path: Path, format_: str, sto
     trials, epochs = imported_sweeps.tables(12, 3, n_finals=2)
     trials["started_at"] = pd.Timestamp("2026-03-01 12:00:00.000001", tz="UTC")
     trials["finished_at"] = trials["started_at"] + pd.Timedelta(seconds=3)
-    first, _ = api.import_trials("first", trials.assign(worker="w", device="cpu"), epochs, store=store)
+    first = api.import_trials("first", trials.assign(worker="w", device="cpu"), epochs, store=store)
     exchange.export(first, tmp_path, format_)
-    again, notes = api.import_trials(
+    again = api.import_trials(
         "again", tmp_path / f"trials.{format_}", tmp_path / f"epochs.{format_}", store=store
     )
-    assert notes == ()
     pd.testing.assert_frame_equal(again.trials.drop(columns="sweep"), first.trials.drop(columns="sweep"))
     pd.testing.assert_frame_equal(again.epochs.drop(columns="sweep"), first.epochs.drop(columns="sweep"))
