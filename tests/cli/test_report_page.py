@@ -28,7 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     trials["optimizer"] = trials["optimizer"].replace("nesterov", evil)
     epochs["optimizer"] = epochs["optimizer"].replace("nesterov", evil)
     store = f"sqlite:///{place / 's.db'}"
-    sweep, _ = api.import_trials("made-up", trials, epochs, independent=True, store=store)
+    sweep = api.import_trials("made-up", trials, epochs, independent=True, store=store)
     reporting.write(sweep.report(), place / "report.html")
     assert (place / "report.html").stat().st_size < 8_000_000
     return (place / "report.html").as_uri()
