@@ -10,6 +10,7 @@ import pandas as pd
 from sweeper import scoring
 from sweeper.analysis import scores
 from sweeper.analysis.progress import progress
+from sweeper.errors import UsageError
 from sweeper.experiment import Experiment
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +38,7 @@ def independent_scores(trials: pd.DataFrame, experiment: Experiment) -> Independ
     search = scores.proposed(
         scores.of_search(trials, experiment.objective, experiment.loss.name, experiment.n_classes)
     )
-    drawn = search[search["independent"]]
+    drawn = search[search["independent"] & search["score"].notna()]
     names = [arm.name for arm in experiment.arms if arm.steps is None]
     found = {name: drawn.loc[drawn["optimizer"] == name, "score"].to_numpy() for name in names}
     if min((len(values) for values in found.values()), default=0) < 2:
@@ -82,11 +83,13 @@ def expected_best(
     """The best score to expect after k random trials; None: for each k from 1 to the number of scores.
 
     Frame `k, mean, low, high`. The mean is the U-statistic over all subsets of k, unbiased (Tang et al.
-    2020); low..high is a 95 % percentile bootstrap. Only for scores of independent proposals.
+    2020); low..high is a 95 % percentile bootstrap. Only for scores of independent proposals. Raises
+    UsageError for scores that aren't numbers, and for a k that is not from 1 to their number.
     """
-    values = np.sort(np.asarray(scores, dtype=np.float64))
-    values = values if higher_is_better else -values[::-1]
+    values = _sorted("scores", scores, higher_is_better)
     n = len(values)
+    if k is not None and not 1 <= k <= n:
+        raise UsageError(f"k = {k}: must be from 1 to {n}, the number of scores")
     ks = np.arange(1, n + 1) if k is None else np.array([k])
     weights = _weights(n, ks)
     means = weights @ values
@@ -115,18 +118,36 @@ def win_probability(
     resamples: int = 2000,
     seed: int = 0,
 ) -> "pd.Series[float]":
-    """The probability of each optimizer to have the best score after k trials each."""
-    sign = 1 if higher_is_better else -1
+    """The probability of each optimizer to have the best score after k trials each: a Series of sum 1.
+
+    By bootstrap: k scores of each are drawn with replacement, and the best of all wins; ties are split.
+    Neither names nor the order of optimizers or scores matter, but for optimizers of which two have equal
+    scores. Raises UsageError for scores that aren't numbers and for a k below 1.
+    """
+    if k < 1:
+        raise UsageError(f"k = {k}: must be a number of trials from 1")
+    values = {
+        name: _sorted(f"scores of {name}", scores, higher_is_better)
+        for name, scores in scores_by_optimizer.items()
+    }
+    # Which optimizer draws from which stream must not depend on the order in which they are given.
+    streams = sorted(values, key=lambda name: values[name].tolist())
     bests = np.stack(
         [
-            np.random.default_rng([seed, place])
-            .choice(sign * np.asarray(values, dtype=np.float64), (resamples, k))
-            .max(axis=1)
-            for place, values in enumerate(scores_by_optimizer.values())
+            np.random.default_rng([seed, streams.index(name)]).choice(scores, (resamples, k)).max(axis=1)
+            for name, scores in values.items()
         ]
     )
     wins = bests == bests.max(axis=0)
-    return pd.Series((wins / wins.sum(axis=0)).mean(axis=1), index=list(scores_by_optimizer))
+    return pd.Series((wins / wins.sum(axis=0)).mean(axis=1), index=list(values))
+
+
+def _sorted(name: str, scores: Sequence[float] | Floats, higher_is_better: bool) -> Floats:
+    """The scores from the worst to the best, each the larger the better."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise UsageError(f"{name}: must be one or more finite numbers")
+    return np.sort(values if higher_is_better else -values)
 
 
 def incumbents(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -140,7 +161,7 @@ def incumbents(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
 
 def tries_until(curve: pd.DataFrame, target: float, *, higher_is_better: bool) -> int | None:
-    """The fewest tries after which the expected best reaches `target`; None where all don't."""
+    """The fewest tries after which the expected best reaches `target`; None where not even all do."""
     reached = curve["mean"] >= target if higher_is_better else curve["mean"] <= target
     return int(curve.loc[reached, "k"].iloc[0]) if reached.any() else None
 

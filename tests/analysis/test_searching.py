@@ -10,6 +10,7 @@ import pytest
 
 from sweeper import analysis
 from sweeper.analysis import searching
+from sweeper.errors import UsageError
 from sweeper.experiment import Experiment, imported
 from sweeper.experiment.model import Imported
 
@@ -177,3 +178,17 @@ def test_tries_are_counted_until_the_curve_is_there() -> None:
     assert searching.tries_until(curve, 0.8, higher_is_better=False) == 2
     assert searching.tries_until(curve, 0.5, higher_is_better=False) is None
     assert searching.common_target({"a": curve, "b": curve + 0.5}, higher_is_better=False) == 1.2
+
+
+def test_neither_the_order_of_arms_nor_that_of_their_scores_matters() -> None:
+    scores = {"a": VALUES, "b": [v + 0.05 for v in VALUES], "c": [v - 0.02 for v in VALUES]}
+    turned = {name: scores[name][::-1] for name in ("c", "a", "b")}
+    wins = analysis.win_probability(scores, 2, higher_is_better=True)
+    again = analysis.win_probability(turned, 2, higher_is_better=True)
+    assert wins.to_dict() == again.to_dict()
+
+
+@pytest.mark.parametrize("k", [0, 7])
+def test_more_tries_than_scores_are_refused(k: int) -> None:
+    with pytest.raises(UsageError, match="from 1 to 6"):
+        analysis.expected_best(VALUES, k, higher_is_better=True)
