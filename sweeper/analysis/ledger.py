@@ -12,6 +12,7 @@ COLUMNS = [
     *("train_s", "eval_s", "setup_s", "waiting_s", "attempts", "lost_attempts", "lost_epochs", "lost_s"),
 ]
 
+KEY = ["optimizer", "phase", "number"]
 SPENT = ["epochs", "steps", "samples", "grad_evals", "train_s", "eval_s"]
 
 
@@ -34,15 +35,15 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
     """What each optimizer's trials cost, search and finals, lost attempts included; a row per optimizer.
 
     `epochs`, `steps`, `samples`, `grad_evals` and seconds are of all attempts. `waiting_s` is what attempts
-    took beyond training, evaluation and setting up. `lost_...` are of attempts that ended without their
-    trial's end (`is_lost`): what was paid for nothing, but for what a checkpoint kept. Where attempts tell no
-    epochs (imported results), the trials' own numbers are taken.
+    took beyond training, evaluation and setting up. `lost_attempts` ended without their trial's end
+    (`is_lost`). `lost_epochs` and `lost_s` are what all attempts trained less the rows of `epochs` that
+    count, in training and evaluation: what was trained for nothing. What a later attempt went on from is not
+    lost. Where attempts tell no epochs (imported results), the trials' own numbers are taken.
     """
-    spent = _spent(trials, attempts)
+    spent, kept = _spent(trials, attempts), _kept(trials, epochs)
     rows = []
     for name in pd.unique(trials["optimizer"]):
         mine = spent[spent["optimizer"] == name]
-        lost = mine[mine["is_lost"]]
         own = trials[trials["optimizer"] == name]
         rows.append(
             (
@@ -52,9 +53,8 @@ def cost_ledger(trials: pd.DataFrame, attempts: pd.DataFrame, epochs: pd.DataFra
                 float(own["setup_s"].sum()),
                 float(mine["waiting_s"].sum()),
                 len(mine),
-                len(lost),
-                lost["epochs"].sum(),
-                float((lost["train_s"] + lost["eval_s"]).sum()),
+                int(mine["is_lost"].sum()),
+                *_lost(mine, kept[kept["optimizer"] == name]),
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -72,11 +72,26 @@ def _total(trials: pd.DataFrame, attempts: pd.DataFrame, column: str) -> float:
     return max(told, float(attempts[column].sum()))
 
 
+def _kept(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """The epochs that count: not those of trials that failed."""
+    failed = trials.loc[trials["state"] == TrialState.FAILED, KEY].assign(has_failed=True)
+    known = epochs[[*KEY, "train_s", "eval_s"]].merge(failed, on=KEY, how="left")
+    return known[known["has_failed"].isna()]
+
+
+def _lost(attempts: pd.DataFrame, kept: pd.DataFrame) -> tuple[int, float]:
+    """How many epochs were trained for nothing, and for how many seconds."""
+    seconds = _seconds(attempts) - _seconds(kept)
+    n_epochs = max(int(attempts["epochs"].sum()) - len(kept), 0)
+    return n_epochs, max(seconds, 0.0) if n_epochs else 0.0
+
+
+def _seconds(rows: pd.DataFrame) -> float:
+    return float((rows["train_s"] + rows["eval_s"]).sum())
+
+
 def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
-    keys = ["optimizer", "phase", "number"]
-    known = attempts.merge(
-        trials[[*keys, "attempt", "state", "setup_s"]].rename(columns={"attempt": "latest"}), on=keys
-    )
+    known = attempts.merge(trials[[*KEY, "attempt", "setup_s"]].rename(columns={"attempt": "latest"}), on=KEY)
     seconds = (known["ended_at"] - known["started_at"]).dt.total_seconds()
     is_latest = known["attempt"] == known["latest"]
     setup = known["setup_s"].where(is_latest, 0.0).fillna(0.0)

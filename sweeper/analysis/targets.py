@@ -25,11 +25,14 @@ def time_to_target(
     Frame `optimizer, median, hits, n`: the median over the tuned finals, in the unit `by` (epoch, samples or
     seconds of training and evaluation), how many get there, of how many. The accuracy is linear between
     epochs and 1/C at epoch 0 (with unknown `n_classes` it begins with the first epoch). A run that never gets
-    there takes for ever, in the median too. Raises UsageError for another unit.
+    there takes for ever, in the median too. Seconds compare only on one kind of device: where these finals
+    ran on several, or nobody knows on which, there are no rows. Raises UsageError for another unit.
     """
     if by not in UNITS:
         raise UsageError(f"by {by!r}: must be one of {', '.join(UNITS)}")
     final = trials[(trials["phase"] == Phase.FINAL) & (trials["setting"] != finals.UNTUNED)]
+    if by == "seconds" and not one_device(final):
+        final = final.iloc[:0]
     curves = _curves(epochs, by).set_index(KEYS)
     rows = []
     for name, runs in final.groupby("optimizer", sort=False):

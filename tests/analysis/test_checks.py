@@ -110,6 +110,42 @@ def test_other_settings_take_all_three_and_natural_ends_none(
     assert list(analysis.border_check(frame, momentum(make_experiment))["setting"]) == alarms
 
 
+def test_an_end_of_zero_is_natural_and_another_low_end_is_not(make_experiment: MakeExperiment) -> None:
+    frame = search("momentum", [1.0, 1.1, 1.2], lr=[0.004, 0.005, 0.004], momentum=[0.51, 0.52, 0.51])
+    space = '{ low = 0.5, high = 0.9, scale = "linear" }'
+    made = make_experiment(f"optimizers.momentum.momentum={space}")
+    [row] = analysis.border_check(frame, made).to_dict("records")
+    assert (row["setting"], row["side"], row["bound"]) == ("momentum", "low", 0.5)
+    assert row["line"] == (
+        "--set optimizers.momentum.momentum='{ low = 0.1, high = 0.9, scale = \"linear\" }'"
+    )
+
+
+def test_batch_sizes_have_no_border(make_experiment: MakeExperiment) -> None:
+    frame = search("sgd", [1.0, 1.1, 1.2], lr=[0.01] * 3, batch_size=[16, 16, 17])
+    sizes = '{ low = 16, high = 256, scale = "log" }'
+    assert analysis.border_check(frame, make_experiment(*SGD, f"space.batch_size={sizes}")).empty
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "one_minus_log"])
+@pytest.mark.parametrize(("side", "value"), [("low", 0.30001), ("high", 0.98999)])
+def test_every_line_widens_its_range_and_is_legal(
+    make_experiment: MakeExperiment, scale: str, side: str, value: float
+) -> None:
+    frame = search("momentum", [1.0] * 3, lr=[0.05 * (1 - value)] * 3, momentum=[value] * 3)
+    space = f'{{ low = 0.3, high = 0.99, scale = "{scale}" }}'
+    [row] = analysis.border_check(frame, make_experiment(f"optimizers.momentum.momentum={space}")).to_dict(
+        "records"
+    )
+    assert row["side"] == side
+    setting = str(row["line"]).removeprefix("--set ").replace("'", "")
+    low, high, _ = (
+        make_experiment("optimizers.momentum={}", setting).arm("momentum").own["momentum"].notation().values()
+    )
+    assert (low, high) != (0.3, 0.99)
+    assert low <= 0.3 < 0.99 <= high < 1
+
+
 def test_imported_results_have_no_borders() -> None:
     made = experiments.imported.imported("x", "val_loss", ["sgd"], experiments.Imported("x.csv"))
     assert analysis.border_check(search("sgd", [1.0, 1.1, 1.2], lr=[0.9, 0.9, 0.9]), made).empty
@@ -135,6 +171,24 @@ def test_a_general_rule_that_loses_to_its_special_case_was_tuned_too_little(
 def test_where_it_wins_or_ties_nothing_is_wrong(make_experiment: MakeExperiment) -> None:
     assert analysis.inclusion_check(both(LOW, HIGH), momentum(make_experiment)).empty
     assert analysis.inclusion_check(both(LOW, LOW), momentum(make_experiment)).empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_warnings"),
+    [
+        (("optimizers.momentum.momentum=[0.0, 0.9]",), 1),
+        (("optimizers.momentum.momentum=[0.5, 0.9]",), 0),
+        (("optimizers.momentum.momentum=[0.0, 0.9]", "search.sampler=grid"), 0),  # a grid fixes rho
+        (("optimizers.momentum.momentum=[0.0, 0.9]", "optimizers.sgd.batch_size=512"), 0),
+        (("optimizers.momentum.momentum=[0.0, 0.9]", "optimizers.sgd.lr=0.1"), 1),
+        (("optimizers.momentum.momentum=[0.0, 0.9]", "optimizers.sgd.lr=5.0"), 0),
+    ],
+)
+def test_only_what_was_searched_holds_the_special_case(
+    make_experiment: MakeExperiment, settings: tuple[str, ...], n_warnings: int
+) -> None:
+    made = make_experiment("optimizers.sgd={}", *settings)
+    assert len(analysis.inclusion_check(both(HIGH, LOW), made)) == n_warnings
 
 
 def test_with_a_fixed_rho_sgd_does_not_lie_inside(make_experiment: MakeExperiment) -> None:

@@ -17,7 +17,7 @@ CURVES = {("sgd", 0): (0.2, 0.3), ("sgd", 1): (0.2, 0.25), ("adam", 0): (0.4, 0.
 def frames() -> tuple[pd.DataFrame, pd.DataFrame]:
     trials, epochs = [], []
     for (name, number), accuracies in CURVES.items():
-        key = {"optimizer": name, "number": number, "phase": "final"}
+        key = {"optimizer": name, "number": number, "phase": "final", "device": "cpu"}
         losses = {"val_loss": 1.0, "test_loss": 1.0, "test_accuracy": 0.3}
         trials.append({**key, "setting": 3, "origin": "final", "state": "complete", **losses})
         for epoch, accuracy in enumerate(accuracies, start=1):
@@ -48,6 +48,13 @@ def test_a_run_that_never_gets_there_is_infinite_in_the_median_too() -> None:
 @pytest.mark.parametrize(("by", "per_epoch"), [("samples", 100), ("seconds", 3)])
 def test_other_units_are_proportional_here(by: str, per_epoch: float) -> None:
     assert times(0.45, by)["adam"][0] == pytest.approx(per_epoch * times(0.45)["adam"][0])
+
+
+def test_seconds_on_unlike_devices_are_not_compared() -> None:
+    trials, epochs = frames()
+    trials.loc[0, "device"] = "gpu"
+    assert analysis.time_to_target(trials, epochs, 0.3, "seconds").empty
+    assert len(analysis.time_to_target(trials, epochs, 0.3, "samples")) == 2
 
 
 def test_another_unit_is_refused() -> None:
