@@ -40,6 +40,10 @@ def storage_at(location: str | Path) -> Iterator[BaseStorage]:
             journal.write()
     except (OSError, optuna.exceptions.OptunaError) as error:
         raise UsageError(f"Optuna storage {where}: can't be written: {_cause(error)}") from None
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _cause(error: Exception) -> str:
