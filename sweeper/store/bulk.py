@@ -14,6 +14,9 @@ Row = Mapping[str, Any]
 KEY = ("optimizer", "phase", "number")
 """What tells a sweep's trials apart."""
 
+UNKNOWN_S = -1.0
+"""Seconds of an epoch that nobody knows: the table asks for a number."""
+
 
 def insert_sweep(connection: sa.Connection, sweep: Row, now: datetime) -> int:
     """A complete sweep without a lease, and its id.

@@ -28,6 +28,13 @@ def test_what_was_imported_is_read_back(store: Store) -> None:
     assert sweep.trials["device"].isna().all()
 
 
+def test_seconds_that_nobody_knows_are_no_number(store: Store) -> None:
+    trials, epochs = imported_sweeps.tables(12, 3)
+    sweep = api.import_trials("old", trials, epochs.drop(columns=["train_s", "eval_s"]), store=store)
+    assert sweep.epochs["train_s"].isna().all()
+    assert sweep.attempts["eval_s"].isna().all()
+
+
 def test_a_name_that_exists_is_refused_and_nothing_is_written(store: Store) -> None:
     trials = pd.DataFrame({"optimizer": ["a"], "number": [0], "val_loss": [1.0]})
     api.import_trials("old", trials, store=store)
