@@ -154,7 +154,7 @@ def epochs(store: Store, sweep: str) -> pd.DataFrame:
     # After the epochs, so that every one of them has its trial; a trial's text is read once, not per epoch.
     own = _typed(_read(store, _trials_of(sweep)), {name: EPOCHS[name] for name in KEY} | {"id": "int64"})
     keys = own.take(pd.Index(own.pop("id")).get_indexer(rows["trial_id"]))[KEY].reset_index(drop=True)
-    return _typed(pd.concat([keys, rows], axis="columns"), EPOCHS)
+    return _typed(pd.concat([keys, _timed(rows)], axis="columns"), EPOCHS)
 
 
 def _trials_of(sweep: str) -> sa.Select[Any]:
@@ -189,7 +189,7 @@ def attempts(store: Store, sweep: str) -> pd.DataFrame:
         .where(sweeps_table.c.name == sweep)
         .order_by(trials_table.c.id, attempts_table.c.attempt)
     )
-    return _typed(_placed(_read(store, query)), ATTEMPTS)
+    return _typed(_timed(_placed(_read(store, query))), ATTEMPTS)
 
 
 def _recorded(sweep: str) -> sa.Subquery:
@@ -259,6 +259,12 @@ def _placed(rows: pd.DataFrame) -> pd.DataFrame:
         return known
     has_times = rows["ended_at"].notna() | (rows["worker"] != "")
     return known.assign(started_at=rows["started_at"].where(has_times, None))
+
+
+def _timed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without seconds that nobody knows; the store keeps them as `UNKNOWN_S`."""
+    seconds = {name: rows[name].astype("float64") for name in ("train_s", "eval_s")}
+    return rows.assign(**{name: values.where(values >= 0) for name, values in seconds.items()})
 
 
 def _typed(rows: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

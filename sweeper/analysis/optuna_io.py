@@ -31,7 +31,7 @@ from sweeper.analysis import scores, shown
 from sweeper.errors import UsageError
 from sweeper.experiment import Experiment
 from sweeper.records import Phase, TrialState
-from sweeper.space import Choice, Dimension, Range
+from sweeper.space import Choice, Dimension, Fixed, Range
 
 STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
@@ -175,7 +175,8 @@ def _distribution(values: "pd.Series[Any]", dimension: Dimension | None) -> Base
         if dimension.integer and all(isinstance(value, int) for value in known):
             return IntDistribution(int(low), int(high), log=is_log)
         return FloatDistribution(float(low), float(high), log=is_log)
-    if len(known) < 2 or not all(isinstance(value, float) for value in known):
+    is_fixed = isinstance(dimension, Fixed)  # trial 0 may have another value
+    if is_fixed or len(known) < 2 or not all(isinstance(value, float) for value in known):
         return CategoricalDistribution(sorted(known, key=lambda value: (isinstance(value, str), value)))
     low, high = min(known), max(known)
     return FloatDistribution(low, high, log=low > 0 and high / low > WIDE)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from sweeper.errors import UsageError
 from sweeper.printable import one_line
+from sweeper.store.foreign import require_foreign
 from sweeper.store.url import without_password
 
 
@@ -20,8 +22,12 @@ def storage_at(location: str | Path) -> Iterator[BaseStorage]:
     """Optuna's storage at a database URL, or in a journal file.
 
     What is written to a journal stands there when this ends, all of it or, after an error, nothing. Raises
-    UsageError where it can't be opened or written.
+    UsageError where it can't be opened or written, or is a store of Sweeper.
     """
+    if isinstance(location, str):
+        # The driver that Sweeper comes with; which one SQLAlchemy takes by itself depends on its version.
+        location = re.sub("^postgresql://", "postgresql+psycopg://", location)
+        require_foreign(location)
     where = one_line(str(location) if isinstance(location, Path) else without_password(location))
     try:
         journal = _Gathered(location) if isinstance(location, Path) else None
@@ -34,6 +40,10 @@ def storage_at(location: str | Path) -> Iterator[BaseStorage]:
             journal.write()
     except (OSError, optuna.exceptions.OptunaError) as error:
         raise UsageError(f"Optuna storage {where}: can't be written: {_cause(error)}") from None
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _cause(error: Exception) -> str:

@@ -9,6 +9,7 @@ from sweeper import experiment as experiments
 from sweeper.api.display import Display, Silent
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
 from sweeper.errors import SweepExistsError, UsageError
+from sweeper.store import UNKNOWN_S
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +165,6 @@ def _epoch_rows(epochs: "pd.DataFrame", trials: "pd.DataFrame", now: datetime) -
             **row,
             "attempt": attempt,
             "steps": 0,
-            "train_s": row["train_s"] or 0.0,
-            "eval_s": row["eval_s"] or 0.0,
+            **{name: UNKNOWN_S if row[name] is None else row[name] for name in ("train_s", "eval_s")},
             "recorded_at": now,
         }

@@ -144,12 +144,10 @@ def _seed(row: pd.Series, experiment: Experiment) -> str:
 
 
 def _test_score(row: pd.Series) -> list[str]:
-    """What a final scored, if it did."""
-    if pd.isna(row["test_loss"]):
-        return []
-    return [
-        f"test loss {shown.measured(row['test_loss'])}, test accuracy {shown.measured(row['test_accuracy'])}"
-    ]
+    """What a final scored, as far as that is known."""
+    scores = {"test loss": row["test_loss"], "test accuracy": row["test_accuracy"]}
+    known = [f"{name} {shown.measured(score)}" for name, score in scores.items() if pd.notna(score)]
+    return [", ".join(known)] if known else []
 
 
 def _of(frame: pd.DataFrame, optimizer: str, number: int, phase: Phase) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 `Store` reads, and creates or takes sweeps; a coordinator writes through a `Writer`, under the sweep's lease.
 """
 
+from sweeper.store.bulk import UNKNOWN_S
 from sweeper.store.commit import Committer
 from sweeper.store.migrate import upgrade
 from sweeper.store.store import Store
@@ -23,6 +24,7 @@ from sweeper.store.writes import (
 
 __all__ = [
     "DEFAULT_URL",
+    "UNKNOWN_S",
     "AttemptEnded",
     "AttemptStarted",
     "CheckpointSaved",

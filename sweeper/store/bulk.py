@@ -14,19 +14,15 @@ Row = Mapping[str, Any]
 KEY = ("optimizer", "phase", "number")
 """What tells a sweep's trials apart."""
 
+UNKNOWN_S = -1.0
+"""Seconds of an epoch that nobody knows: the table asks for a number."""
 
-def insert(
-    connection: sa.Connection,
-    sweep: Row,
-    trial_rows: Sequence[Row],
-    attempt_rows: Sequence[Row],
-    epoch_rows: Sequence[Row],
-    now: datetime,
-) -> None:
-    """A complete sweep without a lease, and its rows.
 
-    `sweep` has `name`, `experiment`, `experiment_text` and `facts`; the rows of attempts and epochs have
-    their trial's `optimizer`, `phase` and `number` in the place of its id.
+def insert_sweep(connection: sa.Connection, sweep: Row, now: datetime) -> int:
+    """A complete sweep without a lease, and its id.
+
+    `sweep` has `name`, `experiment`, `experiment_text` and `facts`. Raises IntegrityError where the name is
+    taken.
     """
     made = connection.execute(
         sweeps.insert(),
@@ -40,7 +36,21 @@ def insert(
         },
     )
     assert made.inserted_primary_key is not None
-    sweep_id = made.inserted_primary_key[0]
+    sweep_id: int = made.inserted_primary_key[0]
+    return sweep_id
+
+
+def insert_rows(
+    connection: sa.Connection,
+    sweep_id: int,
+    trial_rows: Sequence[Row],
+    attempt_rows: Sequence[Row],
+    epoch_rows: Sequence[Row],
+) -> None:
+    """All rows of a sweep.
+
+    Those of attempts and epochs have their trial's `optimizer`, `phase` and `number` in the place of its id.
+    """
     _insert(connection, trials, [{**row, "sweep_id": sweep_id} for row in trial_rows])
     query = sa.select(trials.c.id, *(trials.c[name] for name in KEY)).where(trials.c.sweep_id == sweep_id)
     ids = {tuple(row[1:]): row[0] for row in connection.execute(query)}

@@ -113,7 +113,7 @@ class Store:
         attempt_rows: Sequence[Mapping[str, Any]],
         epoch_rows: Sequence[Mapping[str, Any]],
     ) -> None:
-        """A new, complete sweep of results from elsewhere, whole or not at all; see `bulk.insert`.
+        """A new, complete sweep of results from elsewhere, whole or not at all; see `bulk`.
 
         Raises SweepExistsError where the name is taken.
         """
@@ -121,9 +121,10 @@ class Store:
         with self._writes(IMPORT_S) as writing:
             with writing.begin() as connection:
                 try:
-                    bulk.insert(connection, sweep, trial_rows, attempt_rows, epoch_rows, datetime.now(UTC))
+                    sweep_id = bulk.insert_sweep(connection, sweep, datetime.now(UTC))
                 except IntegrityError:
                     raise _exists(sweep["name"]) from None
+                bulk.insert_rows(connection, sweep_id, trial_rows, attempt_rows, epoch_rows)
             writing.close()
 
     def take_sweep(self, name: str, lease_s: float) -> Committer:

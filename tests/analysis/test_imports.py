@@ -150,6 +150,58 @@ def test_what_is_no_table_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sep=;\noptimizer;number;val_loss\nlion;1;0.5\n",
+        "optimizer\tnumber\tval_loss\nlion\t1\t0.5\n".encode("utf-16"),
+        "optimizer|number|val_loss\n\n|||\nlion|1|0.5\n".replace("|||", "||").encode(),
+        b'"optimizer","number","val_loss","colour, of it"\nlion,1,5e-1,red\n',
+    ],
+)
+def test_what_spreadsheets_do_to_a_table_is_undone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    [found] = results(tmp_path / "t.csv").trials.to_dict("records")
+    assert (found["optimizer"], found["number"], found["val_loss"]) == ("lion", 1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("optimizer,number,val_loss\na,1,1,5\n", "Expected 3 fields in line 2, saw 4"),
+        ("optimizer,number,val_loss,val_loss\na,1,1,5\n", "columns val_loss stand there twice"),
+        ("Optimizer,number,val_loss\na,1,1\n", "optimizer is missing (did you mean Optimizer?)"),
+        ("optimizer,number,val_loss\n\na,x,1\n", "row 3: number = x"),
+    ],
+)
+def test_no_cell_is_moved_to_another_column_or_row(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        results(written(tmp_path / "t.csv", text))
+    assert said in str(caught.value)
+
+
+def test_text_that_is_not_utf_8_is_told_how_to_save_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("optimizer,number,val_loss\nä,0,1\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="save it as CSV UTF-8"):
+        results(tmp_path / "t.csv")
+
+
+def test_times_are_read_as_iso_8601_only(tmp_path: Path) -> None:
+    heading = "optimizer,number,val_loss,started_at\n"
+    times = ["2026-03-01T12:00:00+00:00", "2026-03-01T13:00:00.5+01:00", "2026-03-01 12:00"]
+    text = heading + "".join(f"a,{n},1,{time}\n" for n, time in enumerate(times))
+    found = results(written(tmp_path / "t.csv", text)).trials["started_at"]
+    assert list(found - found[0]) == [pd.Timedelta(0), pd.Timedelta("0.5s"), pd.Timedelta(0)]
+    text = heading + "a,0,1,45000.5\na,1,1,3/1/2026 12:00\n"  # a spreadsheet's day number, and whose March?
+    assert len(problems(written(tmp_path / "t.csv", text))) == 2
+
+
+def test_whole_numbers_keep_every_digit(tmp_path: Path) -> None:
+    text = f"optimizer,number,val_loss,seed\na,0,1,{2**63 - 1}\na,1,1,\na,2,1,{2**53 + 1}\n"
+    found = results(written(tmp_path / "t.csv", text)).trials["seed"]
+    assert list(found) == [2**63 - 1, -1, 2**53 + 1]
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------
 
 
@@ -179,6 +231,45 @@ def test_a_trial_that_stands_there_twice_or_has_no_name_is_told() -> None:
     assert any(
         "row 2: optimizer is empty" in p for p in problems(table(**LOSSES).assign(optimizer=[None, "a", "b"]))
     )
+
+
+def test_a_number_that_no_database_holds_is_told() -> None:
+    wrong = {"number": [10**9 + 1, 1, 2], "seed": [2**63, 1, 2], "optimizer": ["a", "b" * 101, "c"]}
+    found = problems(table(**LOSSES).assign(**wrong))
+    assert [line.split(" = ")[0] for line in found] == [
+        "trials in memory row 2: number",
+        "trials in memory row 2: seed",
+        "trials in memory row 3: optimizer",
+    ]
+
+
+def test_a_hyperparameter_that_is_a_number_is_one_in_every_row() -> None:
+    more: dict[str, list[object]] = {"params.lr": [0.1, "0,1", None]}
+    [line] = problems(table(**LOSSES, **more))
+    assert "row 3: params.lr = 0,1: must be a number" in line
+
+
+def test_finals_say_which_setting_they_repeat() -> None:
+    rows = [("a", 1, "search", None), ("a", 2, "search", None), ("a", 0, "final", None)]
+    rows += [("a", 1, "final", 9), ("b", 0, "search", None), ("b", 0, "final", 0)]
+    frame = pd.DataFrame(rows, columns=["optimizer", "number", "phase", "setting"]).assign(val_loss=1.0)
+    assert [line.removeprefix("trials in memory ") for line in problems(frame)] == [
+        "row 4: setting is empty: must be the number of the search trial repeated",
+        "row 5: setting = 9: must be the number of a search trial of a",
+        "row 7: setting = 0: must be 1 or more: 0 is the untuned one (origin default); number search trials "
+        "from 1",
+    ]
+
+
+def test_an_origin_of_the_other_phase_is_told() -> None:
+    [line] = problems(table(**LOSSES, origin=["superseded", None, "default"]))
+    assert "row 2: origin = superseded: must be one of imported, proposed, default in phase search" in line
+
+
+def test_mistakes_in_both_tables_are_told_at_once() -> None:
+    epochs = pd.DataFrame({"optimizer": "lion", "number": 1, "epoch": [0, 1], "val_loss": ["x", 1]})
+    found = problems(table(val_loss=["?", 1, 2]), epochs)
+    assert [line.split(":")[1].split(" =")[0].strip() for line in found] == ["val_loss", "epoch", "val_loss"]
 
 
 @pytest.mark.parametrize(("column", "cell"), [("state", "done"), ("phase", "test"), ("origin", "mine")])
