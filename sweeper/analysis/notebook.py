@@ -51,7 +51,7 @@ def page(summary: pd.DataFrame, experiment: Experiment, sweep: str) -> str:
         f"best {OBJECTIVES[experiment.objective]}",
         f"finals: {counterpart}, mean ± sd [95 %]",
         "finals, untuned",
-        "untuned",
+        f"untuned {OBJECTIVES[experiment.objective]}",
         "dead",
         "best setting",
     )

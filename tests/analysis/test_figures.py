@@ -240,3 +240,9 @@ def test_the_seed_bands_are_the_lowest_and_the_highest_seed(
     assert (last["mean"], last["low"], last["high"], last["n"], last["seconds"]) == (1.2, 1.0, 1.4, 2, 3.0)
     gap = found[(found["column"] == "gap") & (found["epoch"] == 2)].iloc[0]
     assert gap["mean"] == pytest.approx(0.2)
+
+
+def test_a_tie_in_the_win_probability_names_all_who_lead() -> None:
+    tied = pd.DataFrame({"k": [1, 2], "sgd": [0.4, 0.5], "adam": [0.6, 0.5]})
+    answer = figures.win_probability(tied).layout.meta["answer"]
+    assert "each, sgd and adam each have the best score in 50% of searches" in answer

@@ -227,3 +227,15 @@ def test_two_sweeps_stand_side_by_side_with_their_difference_first(
     rows = [line for line in shown.splitlines() if line.startswith("| ")]
     names = [row.split(" | ")[0] for row in rows if "optimizer" not in row and ":--" not in row]
     assert names[:4] == ["| adam", "| sgd", "| lion", "| rmsprop"]
+
+
+def test_times_that_nobody_told_are_left_out_with_the_reason(store: Store) -> None:
+    trials, epochs = imported_sweeps.tables(36, 4)
+    sweep = api.import_trials(
+        "old", trials, epochs.drop(columns=["samples", "train_s", "eval_s"]), store=store.url
+    )
+    page = sweep.report().markdown()
+    assert "median epochs" in page
+    assert "median samples" not in page
+    assert "Samples are left out" in page
+    assert "Seconds are left out" in page

@@ -72,6 +72,22 @@ def test_every_part_can_be_reached_from_the_top(browser: Browser, address: str) 
         assert all(page.locator(str(target)).count() == 1 for target in targets)
 
 
+OVERLAPS = """() => {
+  const labels = [...document.querySelectorAll("#pairs .heatmap-label")];
+  const boxes = labels.map((one) => one.getBoundingClientRect());
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+  return [boxes.length, boxes.filter((a, k) => boxes.some((b, other) => other > k && !apart(a, b))).length];
+}"""
+
+
+def test_no_text_of_the_matrix_lies_on_another_on_a_phone(browser: Browser, address: str) -> None:
+    with browser.new_context(viewport={"width": 400, "height": 900}) as context:
+        page = offline(context, [])
+        page.goto(address)
+        drawn(page)
+        assert page.evaluate(OVERLAPS) == [30, 0]
+
+
 def test_on_paper_everything_is_unfolded_and_light(browser: Browser, address: str) -> None:
     complaints: list[str] = []
     with browser.new_context(color_scheme="dark") as context:

@@ -103,6 +103,7 @@ def pairs(frame: pd.DataFrame, order: Sequence[str]) -> go.Figure:
         f"{len(decided)} of {len(frame)} pairs differ by the decision rule; the row beats the column with "
         f"probability P.",
         height=120 + 62 * len(names),
+        min_width=240 + 96 * len(names),  # the longest text of a cell is 13 letters of 11 pixels
     )
     grid = np.full((len(names), len(names)), np.nan)
     texts = [["" for _ in names] for _ in names]

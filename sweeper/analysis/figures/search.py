@@ -103,10 +103,12 @@ def win_probability(frame: pd.DataFrame) -> go.Figure:
     if frame.empty or not names:
         return empty("No win probability: fewer than two optimizers have independent trials.")
     last = frame.iloc[-1]
-    first = max(names, key=lambda name: float(last[name]))
+    highest = max(float(last[name]) for name in names)
+    first = [name for name in names if float(last[name]) == highest]
+    has = "has" if len(first) == 1 else "each have"
     made = figure(
-        f"After {counted(int(last['k']), 'random trial')} each, {first} has the best score in "
-        f"{shown.share(float(last[first]))} of searches."
+        f"After {counted(int(last['k']), 'random trial')} each, {' and '.join(first)} {has} the best "
+        f"score in {shown.share(highest)} of searches."
     )
     for name in names:
         colour, symbol, dash = look(name)

@@ -67,11 +67,14 @@ def faded(colour: str, share: float) -> str:
     return f"rgba({red},{green},{blue},{share:g})"
 
 
-def figure(answer: str, *, height: int = 420, **layout: Any) -> go.Figure:
-    """An empty figure with what all have in common; `answer` is what it shows, in words."""
+def figure(answer: str, *, height: int = 420, min_width: int = 0, **layout: Any) -> go.Figure:
+    """An empty figure with what all have in common; `answer` is what it shows, in words.
+
+    In less than `min_width` pixels its texts would overlap: a page lets the reader scroll sideways there.
+    """
     made = go.Figure()
     made.update_layout(
-        meta={"answer": answer},
+        meta={"answer": answer, "min_width": min_width},
         height=height,
         margin={"l": 64, "r": 16, "t": 16, "b": 56},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},

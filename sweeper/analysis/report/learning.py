@@ -7,6 +7,11 @@ from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Tex
 from sweeper.analysis.report.numbers import Numbers, Results
 
 UNITS = {"epoch": "epochs", "samples": "samples", "seconds": "seconds"}
+LEFT_OUT = {
+    "samples": "Samples are left out: these results don't tell how many there were.",
+    "seconds": "Seconds are left out: not all finals are known to have run on one kind of device.",
+}
+"""Why a unit isn't there."""
 
 
 def learning(results: Results, numbers: Numbers) -> Section:
@@ -59,9 +64,7 @@ def time_to_target(results: Results, numbers: Numbers) -> Section:
         else "The targets were fixed in the experiment before any result was seen."
     )
     units = [unit for unit in UNITS if any(by == unit for _, by in numbers.times)]
-    seconds = (
-        [] if "seconds" in units else ["Seconds are left out: not all finals ran on one kind of device."]
-    )
+    left_out = [why for unit, why in LEFT_OUT.items() if unit not in units]
     return section(
         "targets",
         "Time to target",
@@ -70,7 +73,7 @@ def time_to_target(results: Results, numbers: Numbers) -> Section:
             (
                 "Median over the finals of the time until the validation accuracy is reached, linear between "
                 f"epochs; a run that never gets there takes for ever. {source}",
-                *seconds,
+                *left_out,
             )
         ),
     )

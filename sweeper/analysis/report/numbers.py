@@ -23,7 +23,7 @@ from sweeper.analysis.targets import one_device, representatives, targets
 from sweeper.analysis.verdict import Verdict
 from sweeper.errors import NotFoundError
 from sweeper.experiment import Experiment
-from sweeper.records import SweepState, Trial
+from sweeper.records import Phase, SweepState, Trial
 
 BUDGETS = 24
 """The win probability is worked out at so many budgets at most."""
@@ -147,7 +147,8 @@ def _times(
     trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment, fixed: tuple[float, ...]
 ) -> dict[tuple[float, str], pd.DataFrame]:
     runs = representatives(trials, experiment)
-    units = ["epoch", "samples", *(["seconds"] if one_device(runs) else [])]
+    counted = epochs.loc[epochs["phase"] == Phase.FINAL, "samples"].gt(0).all()
+    units = ["epoch", *(["samples"] if counted else []), *(["seconds"] if one_device(runs) else [])]
     return {
         (target, unit): analysis.time_to_target(runs, epochs, target, unit, n_classes=experiment.n_classes)
         for target in fixed

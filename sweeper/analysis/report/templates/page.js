@@ -16,6 +16,7 @@
     const source = document.querySelector(`script[data-figure="${place.dataset.key}"]`);
     const figure = JSON.parse(source.textContent);
     figure.layout.template = themes[theme];
+    place.style.minWidth = `${figure.layout.meta.min_width}px`;
     if (figure.layout.height) place.style.minHeight = `${figure.layout.height}px`;
     return Plotly.react(place, figure.data, figure.layout, { responsive: true, displaylogo: false });
   }
