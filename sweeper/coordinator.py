@@ -102,8 +102,9 @@ class Coordinator:
     def run(self, stop: Event | None = None) -> SweepState:
         """Run to the end, and tell how it ended.
 
-        COMPLETE; STOPPED where `budget.max_seconds` were over before everything was handed out; INTERRUPTED
-        soon after `stop` is set. The latter two leave a sweep to be resumed.
+        COMPLETE; STOPPED where `budget.max_seconds` were over before everything was handed out, or the store
+        holds a request to stop; INTERRUPTED soon after `stop` is set. The latter two leave a sweep to be
+        resumed.
 
         Raises FencedError where another coordinator took over, StoreError and ClusterError.
         """
@@ -118,10 +119,13 @@ class Coordinator:
         while not self._stop.is_set():
             self._acknowledge(0)
             self._ask_ahead()
-            is_out_of_time = self._left_s() <= 0
-            if not is_out_of_time:
+            is_asked_to_stop = self._writer.is_asked_to_stop
+            if is_asked_to_stop:
+                self._give_up_running()
+            is_over = is_asked_to_stop or self._left_s() <= 0
+            if not is_over:
                 self._hand_out()
-            if not (self._running or self._unstored) and (is_out_of_time or not self._queue):
+            if not (self._running or self._unstored) and (is_over or not self._queue):
                 # What could not be handed out any more waits in the queue: nothing there, nothing left out.
                 ended = SweepState.STOPPED if self._queue else SweepState.COMPLETE
                 self._writer.put(SweepEnded(ended))
@@ -279,6 +283,7 @@ class Coordinator:
     def _give_up_running(self) -> None:
         for slot, run in self._running.items():
             self._workers.discard(slot)
+            self._unstored[run.trial.key] = run
             self._end_attempt(run, INTERRUPTED, strike=False)
         self._running = {}
 

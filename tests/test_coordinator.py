@@ -244,6 +244,39 @@ def test_an_interrupted_sweep_is_finished_by_its_successor_exactly(
             assert after[key] == trial
 
 
+def test_a_coordinator_that_is_asked_to_stop_leaves_a_sweep_that_is_finished_exactly(
+    store: Store, tiny: Experiment
+) -> None:
+    watch = Watch()
+
+    def ask() -> None:
+        if len(watch.ended) == 5:
+            store.ask_to_stop("s")
+
+    watch.on_end = ask
+    committer = new_sweep(store, tiny)
+    assert coordinate(tiny, committer, watch=watch).run() is SweepState.STOPPED
+    assert store.sweep("s").state is SweepState.STOPPED
+    assert states(store).keys() <= {"complete", "diverged", "queued"}
+    done = {t.key: t for t in store.trials("s") if t.state.is_finished}
+    assert 5 <= len(done) < 10
+    committer.release()
+
+    again = store.take_sweep("s", 30)
+    assert coordinate(tiny, again, known=store.trials("s")).run() is SweepState.COMPLETE
+    assert n_finished(store) == len(store.trials("s")) == 18
+    assert all(t == done[t.key] for t in store.trials("s") if t.key in done)
+
+
+def test_a_request_to_stop_that_comes_when_all_is_done_leaves_a_complete_sweep(
+    store: Store, tiny: Experiment
+) -> None:
+    watch = Watch()
+    watch.on_end = lambda: len(watch.ended) == 18 and store.ask_to_stop("s") and None
+    assert coordinate(tiny, new_sweep(store, tiny), watch=watch).run() is SweepState.COMPLETE
+    assert store.sweep("s").state is SweepState.COMPLETE
+
+
 def test_a_search_that_was_interrupted_proposes_what_an_undisturbed_one_does(
     store: Store, tiny: Experiment
 ) -> None:

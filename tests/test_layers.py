@@ -39,6 +39,7 @@ LAYERS = {
     "judging": 4,
     "runs": 4.5,  # trials and workers' slots
     "coordinator": 5,
+    "cluster": 5,
     "api": 6,
     "cli": 7,
     "__init__": 7,
@@ -47,7 +48,7 @@ LAYERS = {
 
 VENDORS = {
     "optuna": ("search/", "analysis/optuna_io.py", "analysis/optuna_storage.py"),
-    "ray": ("workers/ray/",),
+    "ray": ("workers/ray/", "cluster/jobs.py"),
     "torch": (
         "training/",
         "optimizers/builders.py",

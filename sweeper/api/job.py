@@ -71,20 +71,22 @@ def execute(job: Job, means: Means, display: Display) -> None:
     """
     with received() as signals:
         try:
-            state = _execute(job, means, display, signals)
+            state, is_by_request = _execute(job, means, display, signals)
         except ClusterError:
             if not signals.stop.is_set():
                 raise
-            state = SweepState.INTERRUPTED  # a terminal's Ctrl-C reaches Ray's processes as well
+            # A terminal's Ctrl-C reaches Ray's processes as well.
+            state, is_by_request = SweepState.INTERRUPTED, False
             if not _is_stored(job):
                 _require_going_on(job, signals)
     if state is SweepState.INTERRUPTED:
         raise InterruptedSweepError(f"interrupted; `sweeper resume {job.name}` goes on")
     if state is SweepState.STOPPED:
-        display.note(_left_out(job))
+        display.note(_left_out(job, is_by_request=is_by_request))
 
 
-def _execute(job: Job, means: Means, display: Display, signals: Signals) -> SweepState:
+def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tuple[SweepState, bool]:
+    """How the sweep ended, and whether somebody had asked it to stop."""
     with contextlib.ExitStack() as stack:  # what is entered last is left first
         lease = stack.enter_context(contextlib.ExitStack())
         notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
@@ -106,7 +108,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> Swee
         state = coordinator.run(signals.stop)
         if state is SweepState.COMPLETE:
             tidier.forget_all()
-        return state
+        return state, writer.is_asked_to_stop
 
 
 def require_writable_checkpoints(experiment: Experiment) -> None:
@@ -144,20 +146,18 @@ def _require_going_on(job: Job, signals: Signals) -> None:
         raise InterruptedSweepError(f"interrupted before sweep {job.name} began; {goes_on}")
 
 
-def _left_out(job: Job) -> str:
-    """What `budget.max_seconds` left no time for."""
+def _left_out(job: Job, *, is_by_request: bool) -> str:
+    """What a sweep that was stopped, by its limit or by request, has not done."""
     known = [trial for trial in job.store.trials(job.name) if trial.state.is_finished]
     n_trials = sum(trial.key.phase is Phase.SEARCH for trial in known)
     n_finals = sum(trial.trial.origin is Origin.FINAL for trial in known)
     left = [f"{job.experiment.n_trials - n_trials} of {job.experiment.n_trials} trials"]
     if job.experiment.n_finals:
         left.append(f"{max(job.experiment.n_finals - n_finals, 0)} of {job.experiment.n_finals} finals")
-    limit = job.experiment.budget.max_seconds
-    return (
-        f"stopped: budget.max_seconds = {limit:g} are over, {job.store.spent_s(job.name):.0f} s are spent; "
-        f"left out: {' and '.join(left)}; "
-        f"`sweeper resume {job.name} --set budget.max_seconds=N` goes on"
-    )
+    limit, spent_s = job.experiment.budget.max_seconds, job.store.spent_s(job.name)
+    is_over = f"budget.max_seconds = {limit:g} are over, {spent_s:.0f} s are spent"
+    why, more = ("by request", "") if is_by_request else (is_over, " --set budget.max_seconds=N")
+    return f"stopped: {why}; left out: {' and '.join(left)}; `sweeper resume {job.name}{more}` goes on"
 
 
 def _writer(job: Job, lease: contextlib.ExitStack, display: Display, signals: Signals) -> WriterThread:

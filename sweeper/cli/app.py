@@ -56,7 +56,9 @@ WorkersOption = Annotated[
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option("--address", metavar="ADDRESS", help="A running Ray cluster to join, or auto."),
+    typer.Option(
+        "--address", metavar="ADDRESS", help="A running Ray cluster to join, as HOST:PORT, or auto."
+    ),
 ]
 RayDashboardOption = Annotated[
     bool, typer.Option("--ray-dashboard", help="Start Ray's dashboard too, and say where it is.")
@@ -94,6 +96,11 @@ def worker_count(text: str | None) -> Any:
     return int(text)
 
 
+def is_dashboard(address: str) -> bool:
+    """Whether the address is that of a cluster's dashboard, for jobs, and not one to join."""
+    return address.startswith(("http://", "https://"))
+
+
 @app.command(epilog="Example: sweeper run experiments/quickstart.toml --set budget.epochs=2 --workers 2")
 @reported
 def run(
@@ -128,6 +135,10 @@ def run(
     from sweeper.cli import output
     from sweeper.cli.progress import display
 
+    if address is not None and is_dashboard(address):
+        raise UsageError(
+            f"--address {address}: `sweeper submit` sends a job there; run joins HOST:PORT, or auto"
+        )
     count = worker_count(workers)
     if report is not None:
         reporting.require_writable(report)
@@ -173,7 +184,17 @@ def resume(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on with a sweep after any interruption. Finished trials stay as they are."""
+    """Go on with a sweep after any interruption. Finished trials stay as they are.
+
+    With the address of a cluster's dashboard (http://HOST:8265), as a job there.
+    """
+    if address is not None and is_dashboard(address):
+        from sweeper.cli.cluster import resume_there
+
+        options = {"--store": store, "--workers": workers, "--data-dir": data_dir, "--json": as_json}
+        elsewhere = [option for option, value in options.items() if value]
+        resume_there(name, address, settings or [], force=force, elsewhere=elsewhere)
+        return
     from sweeper import api
     from sweeper.cli import output
     from sweeper.cli.progress import display

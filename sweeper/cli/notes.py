@@ -30,7 +30,7 @@ def of_summary(frame: "pd.DataFrame", experiment: Experiment, info: SweepInfo, s
         f"accuracy is that setting's; untuned: the usual defaults; dead: no better than chance."
     ]
     lines += facts.warm_start_lines(info.facts)
-    lines += _how_far(info, so_far)
+    lines += _how_far(info, so_far, has_limit=experiment.budget.max_seconds > 0)
     lines += _pruned(frame, experiment)
     if experiment.search.mode == "joint":
         lines += _best_of_all(frame, experiment)
@@ -44,15 +44,15 @@ def of_summary(frame: "pd.DataFrame", experiment: Experiment, info: SweepInfo, s
     return lines + [_own_budget(arm, frame, experiment) for arm in own]
 
 
-def _how_far(info: SweepInfo, so_far: Progress) -> list[str]:
+def _how_far(info: SweepInfo, so_far: Progress, *, has_limit: bool) -> list[str]:
     """What a sweep that isn't over has done, and one that was stopped has left out."""
     left = so_far.n_trials - so_far.n_searched
     if info.state is SweepState.STOPPED:
         most = "" if so_far.searched_all else "up to "
         return [
             f"Stopped: {left} of {so_far.n_trials} trials and {most}{so_far.n_finals_missing} of "
-            f"{most}{so_far.n_finals} finals were left out; `sweeper resume {info.name} "
-            f"--set budget.max_seconds=N` goes on."
+            f"{most}{so_far.n_finals} finals were left out; `sweeper resume {info.name}"
+            f"{' --set budget.max_seconds=N' if has_limit else ''}` goes on."
         ]
     return [f"So far {so_far.n_searched} of {so_far.n_trials} trials."] if left else []
 

@@ -1,7 +1,9 @@
 """What commands print on stdout: tables for people, JSON for programs."""
 
+import dataclasses
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import typer
@@ -18,6 +20,9 @@ from sweeper.printable import one_line, printable
 from sweeper.records import Phase, SweepInfo, TrialKey
 from sweeper.store import Store
 from sweeper.store.text import kept
+
+if TYPE_CHECKING:
+    from sweeper.cluster import SweepJob
 
 PIPE_WIDTH = 140
 """Columns of a table that is not printed on a terminal."""
@@ -100,6 +105,16 @@ def print_sweeps(store: Store, *, as_json: bool) -> None:
         _print(tables.sweeps(infos))
     else:
         typer.echo(f"no sweeps in {one_line(store.url)}; `sweeper run FILE` makes one", err=True)
+
+
+def print_jobs(jobs: "Sequence[SweepJob]", address: str, *, as_json: bool) -> None:
+    """Print a cluster's jobs that run or ran sweeps."""
+    if as_json:
+        _print_json([dataclasses.asdict(job) for job in jobs])
+    elif jobs:
+        _print(tables.jobs(jobs))
+    else:
+        typer.echo(f"no jobs at {address} run or ran a sweep; `sweeper submit FILE` makes one", err=True)
 
 
 def print_trial(sweep: Sweep, optimizer: str, number: int, *, final: bool, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -24,6 +24,9 @@ from sweeper.cli.progress import duration
 from sweeper.experiment import Experiment
 from sweeper.printable import one_line
 from sweeper.records import SweepInfo
+
+if TYPE_CHECKING:
+    from sweeper.cluster import SweepJob
 
 
 class _Plain(Table):
@@ -135,6 +138,25 @@ def sweeps(infos: Sequence[SweepInfo]) -> Table:
     for info in infos:
         counts = ", ".join(f"{n} {state}" for state, n in info.trials.items() if n)
         table.add_row(info.name, info.state, _ago(info.created_at), counts, info.holder or "-")
+    return table
+
+
+def jobs(found: "Sequence[SweepJob]") -> Table:
+    """The list of jobs that run or ran sweeps."""
+    table = _table(
+        "Jobs",
+        ("job", "left"),
+        ("sweep", "left"),
+        ("state", "left"),
+        ("exit status", "right"),
+        ("submitted", "left"),
+        ("optimizers", "left"),
+    )
+    for job in found:
+        status = "-" if job.exit_status is None else str(job.exit_status)
+        submitted = _ago(job.submitted_at) if job.submitted_at else "-"
+        optimizers = job.metadata.get("optimizers", "-")
+        table.add_row(job.id, job.sweep, job.state, status, submitted, optimizers)
     return table
 
 

@@ -6,11 +6,12 @@ one may grow.
 """
 
 from sweeper.experiment import imported
-from sweeper.experiment.extending import differences, differing, extended
+from sweeper.experiment.extending import MAY_GROW, differences, differing, extended, growth
 from sweeper.experiment.model import ArmSpace, Experiment, Imported
 from sweeper.experiment.reading import checked_name, from_document, loads, read
 
 __all__ = [
+    "MAY_GROW",
     "ArmSpace",
     "Experiment",
     "Imported",
@@ -19,6 +20,7 @@ __all__ = [
     "differing",
     "extended",
     "from_document",
+    "growth",
     "imported",
     "loads",
     "read",

@@ -50,6 +50,13 @@ def differing(one: Experiment, other: Experiment) -> list[tuple[str, str, str]]:
     ]
 
 
+def growth(stored: Experiment, wanted: Experiment) -> list[str]:
+    """The "key=value" by which the `stored` experiment grows to what is `wanted` of it; it never shrinks."""
+    before, after = _leaves(stored.document()), _leaves(wanted.document())
+    changed = [key for key in MAY_GROW if before[key] != after[key]]
+    return [f"{key}={shown(after[key])}" for key in changed if _is_more(key, before[key], after[key])]
+
+
 def _leaves(document: Mapping[str, Any]) -> dict[str, Any]:
     """Every key of a document with its value, arms' own keys among them."""
     arms = document["optimizers"]

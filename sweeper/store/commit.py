@@ -36,6 +36,8 @@ class Committer:
         self._database = database
         self._lease = held
         self._ids: dict[TrialKey, int] = {}
+        self.is_asked_to_stop = False
+        """Whether someone has asked this coordinator to stop; known from the next commit on."""
         self._apply: Mapping[type[Any], Callable[[sa.Connection, Any], None]] = {
             TrialPlanned: self._plan,
             AttemptStarted: self._start,
@@ -62,10 +64,11 @@ class Committer:
         groups = [(kind, list(group)) for kind, group in itertools.groupby(writes, type)]
         reach(Point.BEFORE_COMMIT)
         with self._database.begin() as connection:
-            lease.renew(connection, self._lease)
+            is_asked = lease.renew(connection, self._lease)
             for kind, group in groups:
                 self._apply[kind](connection, group)
             reach(Point.WITHIN_COMMIT)
+        self.is_asked_to_stop = is_asked
         reach(Point.AFTER_COMMIT)
 
     def release(self) -> None:

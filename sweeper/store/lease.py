@@ -106,16 +106,22 @@ def require_free(connection: sa.Connection, sweep: str) -> sa.RowMapping:
 
     Raises NotFoundError where there is no such sweep, LeaseHeldError where another coordinator lives.
     """
-    query = sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == sweep)
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        raise NotFoundError(f"no sweep is called {sweep!r}; `sweeper list` shows them all")
+    row = _row(connection, sweep)
     if (other := holder(row, row["now"])) is not None:
         since = f" since {row['owner_since']:%Y-%m-%d %H:%M:%S} UTC" if row["owner_since"] else ""
         raise LeaseHeldError(
             f"sweep {sweep!r} is being run by {other}{since}; its lease has "
             f"{row['lease_expires'] - row['now']:.0f} s to go"
         )
+    return row
+
+
+def _row(connection: sa.Connection, sweep: str) -> sa.RowMapping:
+    """The sweep's row, and the database's time as `now`."""
+    query = sa.select(sweeps, NOW.label("now")).where(sweeps.c.name == sweep)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no sweep is called {sweep!r}; `sweeper list` shows them all")
     return row
 
 
@@ -147,12 +153,28 @@ def acquire(connection: sa.Connection, sweep: str, duration_s: float) -> Lease:
     return Lease(row["id"], sweep, row["created_at"], row["lease_token"] + 1, duration_s)
 
 
-def renew(connection: sa.Connection, lease: Lease) -> None:
+def renew(connection: sa.Connection, lease: Lease) -> bool:
     """The first statement of every write transaction: proves the lease and prolongs it.
 
-    Raises FencedError where another coordinator has taken the sweep since, or it was deleted.
+    Tells whether its holder is asked to stop. Raises FencedError where another coordinator has taken the
+    sweep since, or it was deleted.
     """
-    _update(connection, lease, lease_expires=NOW + lease.duration_s, version=sweeps.c.version + 1)
+    row = _update(connection, lease, lease_expires=NOW + lease.duration_s, version=sweeps.c.version + 1)
+    return bool(row.stop_token == lease.token)
+
+
+def ask_to_stop(connection: sa.Connection, sweep: str) -> Owner | None:
+    """Ask the sweep's coordinator to stop, which it sees at its next write: who that is, None where nobody.
+
+    The request is to the holder of this lease and means nothing to the next one, so that resuming is no
+    contradiction. Raises NotFoundError where there is no such sweep.
+    """
+    row = _row(connection, sweep)
+    asked = holder(row, row["now"])
+    if asked is not None:
+        this = (sweeps.c.id == row["id"]) & (sweeps.c.lease_token == row["lease_token"])
+        connection.execute(sa.update(sweeps).where(this).values(stop_token=sweeps.c.lease_token))
+    return asked
 
 
 def release(connection: sa.Connection, lease: Lease) -> None:
@@ -160,12 +182,13 @@ def release(connection: sa.Connection, lease: Lease) -> None:
     _update(connection, lease, lease_expires=None, version=sweeps.c.version + 1)
 
 
-def _update(connection: sa.Connection, lease: Lease, **values: object) -> None:
+def _update(connection: sa.Connection, lease: Lease, **values: object) -> "sa.Row[Any]":
     this = (sweeps.c.id == lease.sweep_id) & (sweeps.c.created_at == lease.created_at)
     mine = this & (sweeps.c.lease_token == lease.token)
     values["updated_at"] = datetime.now(UTC)
-    if connection.execute(sa.update(sweeps).where(mine).values(**values)).rowcount == 1:
-        return
+    update = sa.update(sweeps).where(mine).values(**values).returning(sweeps.c.stop_token)
+    if (row := connection.execute(update).first()) is not None:
+        return row
     is_there = connection.execute(sa.select(sweeps.c.id).where(this)).first() is not None
     why = "another coordinator has taken over" if is_there else "it was deleted"
     raise FencedError(f"sweep {lease.sweep!r}: {why}; this coordinator stops and writes nothing")

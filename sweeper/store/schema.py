@@ -60,6 +60,7 @@ sweeps = sa.Table(
     sa.Column("lease_token", sa.Integer, nullable=False, comment="only grows; fences older coordinators"),
     sa.Column("lease_expires", sa.Double, comment="Unix time by the database's clock; NULL: released"),
     sa.Column("version", sa.Integer, nullable=False, comment="grows with every write transaction"),
+    sa.Column("stop_token", sa.Integer, comment="the lease's whose coordinator is asked to stop"),
 )
 
 trials = sa.Table(

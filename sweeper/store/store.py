@@ -11,20 +11,20 @@ from sqlalchemy.exc import IntegrityError
 
 from sweeper.crashpoints import Point, reach
 from sweeper.errors import NotFoundError, StoreAwayError, SweepExistsError
-from sweeper.records import EpochRecord, Phase, StoredTrial, SweepInfo, SweepState, TrialKey, TrialState
-from sweeper.store import bulk, lease, migrate, stored
+from sweeper.records import EpochRecord, StoredTrial, SweepInfo, SweepState, TrialKey, TrialState
+from sweeper.store import bulk, lease, migrate, queries, stored
 from sweeper.store import engine as database
 from sweeper.store.commit import Committer
 from sweeper.store.engine import WritingConnection
 from sweeper.store.failures import translated
-from sweeper.store.schema import attempts, epochs, sweeps, trials
+from sweeper.store.schema import attempts, sweeps, trials
 from sweeper.store.url import DEFAULT_URL, Location, parse, shown
-
-ORPHANED = "its coordinator died"
-"""Why an attempt ended that a successor found open."""
 
 IMPORT_S = 300.0
 """How long the transaction of an import may take."""
+
+STOP_S = 30.0
+"""How long a request to stop may wait for the database, as if it were a lease."""
 
 DELETION_S = 30.0
 """The lease under which a sweep is deleted."""
@@ -140,6 +140,18 @@ class Store:
             reach(Point.LEASE_TAKEN)
             return Committer(writing, taken)
 
+    def ask_to_stop(self, name: str) -> str | None:
+        """Ask the coordinator that runs the sweep `name` to stop: who that is, None where nobody runs it.
+
+        Raises NotFoundError.
+        """
+        self.sweep(name)  # a store that doesn't exist is not made for this
+        with self._writes(STOP_S) as writing:
+            with self._suspecting(name), writing.begin() as connection:
+                asked = lease.ask_to_stop(connection, name)
+            writing.close()
+        return str(asked) if asked else None
+
     def delete_sweep(self, name: str) -> None:
         """Delete the sweep `name` and all that the store knows of it, under its lease.
 
@@ -216,88 +228,32 @@ class Store:
 
     def trials(self, name: str) -> list[StoredTrial]:
         """The sweep's trials in the order in which they were planned."""
-        strikes = (
-            sa.select(sa.func.count())
-            .where(attempts.c.trial_id == trials.c.id, attempts.c.strike)
-            .scalar_subquery()
-        )
-        query = (
-            sa.select(trials, strikes.label("strikes"))
-            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-            .where(sweeps.c.name == name)
-            .order_by(trials.c.id)
-        )
         with translated(self.engine.url), self.engine.connect() as connection:
-            return [stored.stored_trial(row) for row in connection.execute(query).mappings()]
+            return queries.trials_of(connection, name)
 
     def records(self, name: str) -> dict[TrialKey, tuple[EpochRecord, ...]]:
         """What unfinished trials with a checkpoint have recorded up to it, by epoch.
 
         Of an epoch that several attempts trained, the latest up to the checkpoint's counts.
         """
-        query = (
-            sa.select(trials.c.optimizer, trials.c.phase, trials.c.number, epochs)
-            .join(trials, trials.c.id == epochs.c.trial_id)
-            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-            .where(
-                sweeps.c.name == name,
-                trials.c.state.in_((TrialState.QUEUED.value, TrialState.RUNNING.value)),
-                epochs.c.epoch <= trials.c.checkpoint_epoch,
-                epochs.c.attempt <= trials.c.checkpoint_attempt,
-            )
-            .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
-        )
-        found: dict[TrialKey, dict[int, EpochRecord]] = {}
         with translated(self.engine.url), self.engine.connect() as connection:
-            for row in connection.execute(query).mappings():
-                key = TrialKey(row["optimizer"], Phase(row["phase"]), row["number"])
-                found.setdefault(key, {})[row["epoch"]] = stored.epoch_record(row)
-        return {key: tuple(by_epoch.values()) for key, by_epoch in found.items()}
+            return queries.records(connection, name)
 
     def curves(self, name: str, objective: str) -> dict[TrialKey, dict[int, float]]:
         """Each search trial's recorded `objective` by epoch, ascending; unevaluated epochs are left out.
 
         Of an epoch that several attempts trained, the latest counts.
         """
-        value = epochs.c[objective]
-        query = (
-            sa.select(trials.c.optimizer, trials.c.number, epochs.c.epoch, value)
-            .join(trials, trials.c.id == epochs.c.trial_id)
-            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-            .where(sweeps.c.name == name, trials.c.phase == Phase.SEARCH.value, value.is_not(None))
-            .order_by(trials.c.id, epochs.c.epoch, epochs.c.attempt)
-        )
-        curves: dict[TrialKey, dict[int, float]] = {}
         with translated(self.engine.url), self.engine.connect() as connection:
-            for optimizer, number, epoch, recorded in connection.execute(query):
-                curves.setdefault(TrialKey(optimizer, Phase.SEARCH, number), {})[epoch] = recorded
-        return curves
+            return queries.curves(connection, name, objective)
 
     def spent_s(self, name: str) -> float:
         """Seconds in which at least one attempt of the sweep was under way.
 
         An attempt whose coordinator died counts up to its last record: nobody knows when it ended.
         """
-        last_record = (
-            sa.select(sa.func.max(epochs.c.recorded_at))
-            .where(epochs.c.trial_id == attempts.c.trial_id, epochs.c.attempt == attempts.c.attempt)
-            .scalar_subquery()
-        )
-        query = (
-            sa.select(attempts.c.started_at, attempts.c.ended_at, attempts.c.why, last_record)
-            .join(trials, trials.c.id == attempts.c.trial_id)
-            .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-            .where(sweeps.c.name == name)
-            .order_by(attempts.c.started_at)
-        )
-        total, until = 0.0, datetime.min.replace(tzinfo=UTC)
         with translated(self.engine.url), self.engine.connect() as connection:
-            for started, ended, why, recorded in connection.execute(query):
-                is_orphan = ended is None or why == ORPHANED
-                end = (recorded or started) if is_orphan else ended
-                total += max((end - max(started, until)).total_seconds(), 0.0)
-                until = max(until, end)
-        return total
+            return queries.spent_s(connection, name)
 
 
 def _exists(name: str) -> SweepExistsError:
@@ -310,7 +266,7 @@ def _exists(name: str) -> SweepExistsError:
 def _close_orphans(connection: sa.Connection, sweep_id: int) -> None:
     mine = trials.c.sweep_id == sweep_id
     in_sweep = attempts.c.trial_id.in_(sa.select(trials.c.id).where(mine))
-    closed = {"ended_at": datetime.now(UTC), "why": ORPHANED}
+    closed = {"ended_at": datetime.now(UTC), "why": queries.ORPHANED}
     connection.execute(sa.update(attempts).where(in_sweep, attempts.c.ended_at.is_(None)).values(**closed))
     running = mine & (trials.c.state == TrialState.RUNNING.value)
     connection.execute(sa.update(trials).where(running).values(state=TrialState.QUEUED.value))

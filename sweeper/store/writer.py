@@ -40,6 +40,11 @@ class Writer(Protocol):
         """Whether `put` would not have to wait: while it would, no more should be collected."""
         ...
 
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether the store holds a request to stop, as of the latest commit."""
+        ...
+
     def put(self, *writes: Write) -> None:
         """Ask for `writes`, in one transaction, waiting while the queue is full.
 
@@ -70,6 +75,11 @@ class InlineWriter:
     def has_room(self) -> bool:
         """Always: nothing waits here."""
         return True
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether the store holds a request to stop."""
+        return self._committer.is_asked_to_stop
 
     def put(self, *writes: Write) -> None:
         """Commit `writes`."""
@@ -107,6 +117,11 @@ class WriterThread:
         An error is told by `put`, not by waiting.
         """
         return self._error is not None or len(self._waiting) < self._queue_limit / 2
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether the store holds a request to stop; the lease's renewal tells where nothing is written."""
+        return self.committer.is_asked_to_stop
 
     def put(self, *writes: Write) -> None:
         """Queue `writes`, waiting while the queue is full."""

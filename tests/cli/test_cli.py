@@ -179,7 +179,7 @@ def test_a_wrong_file_is_a_line_and_status_2(
         (["run", "quick.toml", "--store", "sqlite+aiosqlite:///x.db"], 4, "legal: sqlite:///PATH"),
         (["list", "--store", "sqlite://host/x.db"], 4, "legal: sqlite:///PATH"),
         (["list", "--store", "sqlite:///" + "x" * 300], 4, "File name too long"),
-        (["run", "quick.toml", "--address", "127.0.0.1:1"], 4, "127.0.0.1:1 can't be joined"),
+        (["run", "quick.toml", "--address", "127.0.0.1:1"], 4, "127.0.0.1:1 can't be reached"),
         (["run", "quick.toml", "--set", "resources.lease_s=1e11"], 2, "from 1 to 86,400"),
         (["run", "quick.toml", "--set", "experiment.seed=" + "9" * 5000], 2, "experiment.seed"),
         (["run", "quick.toml", "--set", "experiment.seed=0x" + "f" * 5000], 2, "experiment.seed"),

@@ -88,6 +88,7 @@ def test_an_old_store_is_upgraded_by_the_command_that_every_other_names(
 ) -> None:
     with sqlite3.connect(tmp_path / "store.db") as connection:
         connection.execute("ALTER TABLE sweeps DROP COLUMN owner_since")
+        connection.execute("ALTER TABLE sweeps DROP COLUMN stop_token")
         connection.execute("ALTER TABLE trials DROP COLUMN checkpoint_attempt")
         connection.execute("ALTER TABLE trials DROP COLUMN checkpoint_epoch")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -96,8 +97,8 @@ def test_an_old_store_is_upgraded_by_the_command_that_every_other_names(
         done = call(store, *command)
         assert (done.exit_code, done.stdout) == (4, "")
         assert f"`sweeper store upgrade --store '{store.url}'` brings it up to date" in done.stderr
-    assert call(store, "store", "upgrade").stdout == "schema 0001 -> 0002\n"
-    assert call(store, "store", "upgrade").stdout == "schema 0002: nothing to do\n"
+    assert call(store, "store", "upgrade").stdout == "schema 0001 -> 0003\n"
+    assert call(store, "store", "upgrade").stdout == "schema 0003: nothing to do\n"
     assert call(store, "status", "s").exit_code == 0
 
 

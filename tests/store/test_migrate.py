@@ -76,7 +76,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path, 
 def test_a_newer_schema_is_refused_for_reading_and_for_upgrading(store: Store, store_url: str) -> None:
     set_revision(store, "9999")
     for action in (Store.open, upgrade):
-        with pytest.raises(StoreError, match="schema is 9999, newer than the 0002"):
+        with pytest.raises(StoreError, match="schema is 9999, newer than the 0003"):
             action(store_url)
 
 
@@ -196,13 +196,13 @@ def change_sweep(url: str, assignment: str) -> None:
 
 def test_an_old_schema_names_the_command_that_helps(old_url: str) -> None:
     for create in (False, True):
-        with pytest.raises(StoreError, match=r"schema is 0001.*needs 0002; `sweeper store upgrade --store '"):
+        with pytest.raises(StoreError, match=r"schema is 0001.*needs 0003; `sweeper store upgrade --store '"):
             Store.open(old_url, create=create)
 
 
 def test_an_upgrade_keeps_every_row(old_url: str) -> None:
-    assert upgrade(old_url) == ("0001", "0002")
-    assert upgrade(old_url) == ("0002", "0002")
+    assert upgrade(old_url) == ("0001", "0003")
+    assert upgrade(old_url) == ("0003", "0003")
     store = Store.open(old_url)
     for name, row in OLD_ROWS.items():
         with store.engine.connect() as connection:

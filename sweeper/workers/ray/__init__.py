@@ -11,6 +11,9 @@ import os
 # Read by Ray when it is imported or started; both are what later versions of Ray do anyway.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+if os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
+    # With an address given, Ray sends no token by itself, not even one that it was given.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 from sweeper.workers.ray.connection import cluster
 from sweeper.workers.ray.placement import Placement, capacity, gpu_share, place

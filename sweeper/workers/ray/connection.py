@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,11 +17,9 @@ from ray.exceptions import RayError
 from sweeper.errors import ClusterError
 from sweeper.workers.blame import first_line
 from sweeper.workers.ray.privacy import hide_passwords
+from sweeper.workers.ray.reach import require_listener
 
 NAMESPACE = "sweeper"
-CONNECT_S = 5.0
-"""How long a cluster's head may take to answer."""
-
 _TOKEN = secrets.token_hex(32)
 """What a private cluster demands of its clients. Ray reads it once per process, so each has one."""
 
@@ -98,10 +95,7 @@ def _require_listener(address: str) -> None:
         return  # `auto`, or a form that Ray judges itself
     if not host:  # Ray would write its own traceback
         raise ClusterError(f"the Ray cluster at {address} can't be joined: must be HOST:PORT, or auto")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, OverflowError, ValueError) as error:  # ValueError: no name of a host, or no number
-        raise ClusterError(f"the Ray cluster at {address} can't be joined: {first_line(error)}") from None
+    require_listener(address, host, int(port))
 
 
 def _way_in(url: str | None) -> str:
