@@ -146,3 +146,16 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_coordinators_process_needs_no_torch_before_it_trains() -> None:
     code = "import sys, sweeper.api.execution, sweeper.search; print('torch' in sys.modules)"
     assert run_python(code).strip() == "False"
+
+
+def test_what_workers_send_is_read_without_torch() -> None:
+    """Loading torch while Ray's threads run has crashed coordinators that were Ray jobs."""
+    code = (
+        "import pickle, sys\n"
+        "import sweeper.cluster, sweeper.workers.ray\n"
+        "from sweeper.workers.stretch import Stretch\n"
+        "from sweeper.workers.ray.actor import Actor\n"
+        "pickle.loads(pickle.dumps(Stretch((), None, 0.0)))\n"
+        "print(Actor.advance.__module__, 'torch' in sys.modules)"
+    )
+    assert run_python(code).strip() == "sweeper.workers.ray.actor False"
