@@ -106,7 +106,9 @@ def test_without_the_token_nobody_is_let_in(cluster: StartedCluster, sweeper: Ca
     assert missing.stderr.count("\n") == 1
 
 
-def test_a_sweep_is_submitted_and_followed_to_its_end(sweeper: Call, store: Store, store_url: str) -> None:
+def test_a_sweep_is_submitted_and_followed_to_its_end(
+    cluster: StartedCluster, sweeper: Call, store: Store, store_url: str
+) -> None:
     first = sweeper("submit", "far.toml", SWEEPER_DASHBOARD_URL="http://page.example/")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "sweep far is job sweeper-far-1 at http://" in first.stderr
@@ -127,6 +129,11 @@ def test_a_sweep_is_submitted_and_followed_to_its_end(sweeper: Call, store: Stor
     assert len(job["metadata"]["experiment"]) == 64
     assert store_url not in json.dumps(job)
     assert "sgd/2 complete" in sweeper("logs", "far").stdout
+
+    tasks = shown_by_ray(cluster, "summary", "tasks", "--address", cluster.url)
+    for task in ("train[sgd]", "train[adam]", "final[sgd]", "final[adam]"):
+        assert task in tasks
+    assert "sweeper/far/1/0" in shown_by_ray(cluster, "list", "actors", "--address", cluster.url, "--detail")
 
 
 def test_a_running_sweep_is_refused_stopped_resumed_and_ended(
@@ -158,6 +165,13 @@ def test_a_running_sweep_is_refused_stopped_resumed_and_ended(
     assert not load("long", store).trials["state"].eq("running").any()
     jobs = {job["id"]: job["metadata"] for job in json.loads(sweeper("jobs", "--json").stdout)}
     assert jobs["sweeper-long-2"] == jobs["sweeper-long-1"]
+
+
+def shown_by_ray(cluster: StartedCluster, *words: str) -> str:
+    """What Ray's own command line shows an operator."""
+    command = [str(Path(sys.executable).parent / "ray"), *words]
+    environment = {**os.environ, **cluster.client, "RAY_AUTH_MODE": "token"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout
 
 
 def wait_for_attempts(name: str, store: Store, more_than: int = 0) -> None:
