@@ -109,6 +109,7 @@ def test_a_frozen_coordinator_is_replaced_with_its_workers_and_writes_no_more(
     lock = sqlite3.connect(frozen.database, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")  # so that it is not frozen within a transaction
     frozen.process.send_signal(signal.SIGSTOP)
+    frozen.wait_until(lambda: psutil.Process(frozen.process.pid).status() == psutil.STATUS_STOPPED)
     lock.execute("ROLLBACK")
     lock.close()
     successor = launch("resume", "shared")
