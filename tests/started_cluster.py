@@ -1,6 +1,7 @@
 """A Ray cluster as an operator starts it: `ray start` for a head and its nodes, with a token."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -33,6 +34,7 @@ class StartedCluster:
             "RAY_AUTH_TOKEN": self.token,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_JOB_STOP_WAIT_TIME_S": "30",
+            "RAY_metrics_report_interval_ms": "3000",
             **environment,
         }
         port, dashboard = free_port(), free_port()
@@ -49,6 +51,29 @@ class StartedCluster:
     def client(self) -> dict[str, str]:
         """What a user sets to be let in."""
         return {"RAY_AUTH_TOKEN": self.token, "RAY_API_SERVER_ADDRESS": self.url}
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that train."""
+        found = []
+        for process in self._processes:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if child.name().startswith(("ray::train", "ray::Actor")):
+                        found.append(child)
+        return found
+
+    def metrics(self) -> str:
+        """What all nodes export, found as Prometheus finds it."""
+        request = urllib.request.Request(
+            f"{self.url}/api/prometheus/sd", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            targets = [target for group in json.load(answer) for target in group["targets"]]
+        texts = []
+        for target in targets:
+            with urllib.request.urlopen(f"http://{target}/metrics", timeout=10) as answer:
+                texts.append(answer.read().decode())
+        return "\n".join(texts)
 
     def end(self) -> None:
         """End every process of the cluster."""

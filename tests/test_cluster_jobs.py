@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from sweeper.store import Store
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
+
+DASHBOARDS = Path(__file__).parent.parent / "dashboards"
 
 pytestmark = [pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(300)]
 
@@ -139,12 +142,15 @@ def test_a_sweep_is_submitted_and_followed_to_its_end(
 def test_a_running_sweep_is_refused_stopped_resumed_and_ended(
     cluster: StartedCluster, sweeper: Call, store: Store, store_url: str
 ) -> None:
-    begun = sweeper("submit", "far.toml", "--name", "long", "--set", "budget.epochs=4000", "--no-wait")
+    endless = ("--set", "budget.trials_per_optimizer=1000", "--set", "budget.epochs=20")
+    begun = sweeper("submit", "far.toml", "--name", "long", *endless, "--no-wait")
     assert begun.returncode == 0, begun.stderr
     refused = sweeper("submit", "far.toml", "--name", "long")
     assert refused.returncode == 2
     assert "is being run by job sweeper-long-1" in refused.stderr
-    wait_for_attempts("long", store)
+    wait_for_attempts("long", store, more_than=6)
+    cluster.workers()[0].kill()
+    wait_for_metrics(cluster)
     flagged = sweeper("stop", "long", "--store", store_url)
     assert (flagged.returncode, flagged.stdout) == (
         0,
@@ -172,6 +178,20 @@ def shown_by_ray(cluster: StartedCluster, *words: str) -> str:
     command = [str(Path(sys.executable).parent / "ray"), *words]
     environment = {**os.environ, **cluster.client, "RAY_AUTH_MODE": "token"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout
+
+
+def wait_for_metrics(cluster: StartedCluster) -> None:
+    """Every metric that Grafana shows is exported, with the sweep's name, while the sweep runs."""
+    shown = re.findall(r"ray_sweeper_\w+", (DASHBOARDS / "grafana" / "sweeper.json").read_text())
+    deadline = time.monotonic() + 60
+    missing = set(shown)
+    while missing and time.monotonic() < deadline:
+        time.sleep(0.5)
+        lines = [line for line in cluster.metrics().splitlines() if 'sweep="long"' in line]
+        missing = set(shown) - {line.partition("{")[0] for line in lines}
+    assert len(set(shown)) >= 8
+    assert not missing
+    assert any('optimizer="adam"' in line and 'state="complete"' in line for line in lines)
 
 
 def wait_for_attempts(name: str, store: Store, more_than: int = 0) -> None:

@@ -35,6 +35,8 @@ LAYERS = {
     "lab": 4,
     "pacing": 2,
     "watcher": 2,
+    "tally": 2.5,
+    "metrics": 3,
     "agenda": 4,
     "judging": 4,
     "runs": 4.5,  # trials and workers' slots

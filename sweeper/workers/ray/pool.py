@@ -86,6 +86,11 @@ class RayWorkers:
             raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
         return Worker(serial, actor, actor.hello.options(name="start").remote(), failures)
 
+    @property
+    def n_ready(self) -> int:
+        """How many workers have started."""
+        return sum(worker.slot is not None for worker in self._workers)
+
     def slots(self) -> list[Slot]:
         """The workers that are ready and have no trial."""
         return [worker.slot for worker in self._workers if worker.is_free and worker.slot]
