@@ -28,6 +28,9 @@ from sweeper.tally import Tally
 WINDOW_S = 60.0
 """The share of training is of about so many seconds."""
 
+BETWEEN_S = 1.0
+"""What changes with every report is told so often: nobody looks more often, and telling takes time."""
+
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """The bounds by which commits are counted."""
 
@@ -113,6 +116,8 @@ class Meter:
         self._sink = sink
         self._n_workers = n_workers
         self._n_unwritten = n_unwritten
+        self._clock = clock
+        self._told_at = -math.inf
         self._share = TrainingShare(clock)
         self._tally = Tally(experiment, known)
         self._epochs: dict[TrialKey, int] = {}
@@ -140,11 +145,13 @@ class Meter:
             self._running.add(trial.key)
             self._count(trial.key, TrialState.RUNNING, 1)
         n_workers = self._n_workers()
-        self._set(WORKERS, n_workers)
-        self._set(UNWRITTEN, self._n_unwritten())
-        spent_s = sum(record.train_s + record.eval_s for record in records)
-        if (share := self._share.after(spent_s, n_workers)) is not None:
-            self._set(TRAINING_SHARE, share)
+        share = self._share.after(sum(record.train_s + record.eval_s for record in records), n_workers)
+        if self._clock() - self._told_at >= BETWEEN_S:
+            self._told_at = self._clock()
+            self._set(WORKERS, n_workers)
+            self._set(UNWRITTEN, self._n_unwritten())
+            if share is not None:
+                self._set(TRAINING_SHARE, share)
 
     def finished(
         self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
@@ -204,6 +211,7 @@ class TrainingShare:
         self._clock = clock
         self._spans: deque[tuple[float, float, float]] = deque()
         self._last: float | None = None
+        self._spent_s = self._paid_s = 0.0
 
     def after(self, spent_s: float, n_workers: int) -> float | None:
         """The share, now that a report of `spent_s` came from one of `n_workers`; None before there is one.
@@ -215,12 +223,14 @@ class TrainingShare:
             self._last = now
             return None
         self._spans.append((now, spent_s, (now - self._last) * n_workers))
+        self._spent_s += self._spans[-1][1]
+        self._paid_s += self._spans[-1][2]
         self._last = now
         while self._spans[0][0] < now - WINDOW_S:
-            self._spans.popleft()
-        paid_s = sum(paid for _, _, paid in self._spans)
-        spent = sum(spent for _, spent, _ in self._spans)
-        return min(spent / paid_s, 1.0) if paid_s > 0 else None
+            _, spent_s, paid_s = self._spans.popleft()
+            self._spent_s -= spent_s
+            self._paid_s -= paid_s
+        return min(max(self._spent_s / self._paid_s, 0.0), 1.0) if self._paid_s > 0 else None
 
 
 def _labels(key: TrialKey, state: TrialState) -> tuple[tuple[str, str], ...]:
