@@ -141,12 +141,26 @@ def test_the_share_of_training_is_what_was_trained_of_what_workers_had() -> None
     assert share.after(40.0, 2) == 0.2
 
 
-def test_every_metric_that_grafana_shows_is_one_and_every_one_is_shown() -> None:
-    exported = {
-        f"ray_{metric.name}{'_total' if metric.kind is Kind.COUNTER else ''}"
-        f"{'_bucket' if metric.kind is Kind.HISTOGRAM else ''}"
+ENDINGS = {Kind.GAUGE: "", Kind.COUNTER: "_total", Kind.HISTOGRAM: "_bucket"}
+
+
+def exported_name(metric: Metric) -> str:
+    """What Ray and Prometheus make of its name."""
+    return f"ray_{metric.name}{ENDINGS[metric.kind]}"
+
+
+def test_every_metric_is_documented_as_it_is() -> None:
+    text = (DASHBOARDS.parent / "docs" / "metrics.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `ray_")]
+    assert rows == [
+        f"| `{exported_name(metric)}` | {metric.kind} | "
+        f"{', '.join(f'`{label}`' for label in ('sweep', *metric.labels))} | {metric.description} |"
         for metric in metrics.METRICS
-    }
+    ]
+
+
+def test_every_metric_that_grafana_shows_is_one_and_every_one_is_shown() -> None:
+    exported = {exported_name(metric) for metric in metrics.METRICS}
     dashboard: dict[str, Any] = json.loads((DASHBOARDS / "grafana" / "sweeper.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert set(re.findall(r"ray_sweeper_\w+", " ".join(expressions))) == exported
