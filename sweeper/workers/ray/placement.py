@@ -9,6 +9,9 @@ from sweeper.errors import ClusterError
 from sweeper.experiment.sections import Resources
 from sweeper.workers.ray import nodes
 
+MOST = 1_000
+"""So many workers that need nothing fit on a node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -43,9 +46,12 @@ def gpu_share(wanted: float | Literal["auto"]) -> float:
 
 def capacity(cpus: int, gpus: float) -> int:
     """How many workers with that share of processors and GPUs fit on the nodes that are up and stay."""
-    total = 0
-    for node in nodes.living():
-        has = node["Resources"]
-        fits = int(has.get("CPU", 0) // cpus)
-        total += min(fits, int(has.get("GPU", 0) / gpus + 1e-9)) if gpus else fits
-    return total
+    wanted = {"CPU": cpus, "GPU": gpus}
+    shares = {resource: share for resource, share in wanted.items() if share}
+    return sum(
+        min(
+            (int(node["Resources"].get(name, 0) / share + 1e-9) for name, share in shares.items()),
+            default=MOST,
+        )
+        for node in nodes.living()
+    )

@@ -74,8 +74,7 @@ class RayWorkers:
         self._leaving: frozenset[str] = frozenset()
         self._looked_at = -math.inf
         self._given_back: list[Lost] = []
-        for _ in range(placement.n_workers):
-            self._workers.append(self._spawn())
+        self._resize()
         if placement.grows:
             nodes.ask_for(experiment.n_trials, placement.cpus, placement.gpus)
 
@@ -88,7 +87,7 @@ class RayWorkers:
         try:
             actor = actor_class.options(
                 name=name, namespace=self._namespace, num_cpus=cpus, num_gpus=gpus
-            ).remote(self._experiment, self._dataset, gpus > 0, self._checkpoints)
+            ).remote(self._experiment, self._dataset, gpus, self._checkpoints)
         except (RayError, ValueError) as error:  # ValueError: the name is taken, or no such share of a GPU
             self.close()
             raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
@@ -165,11 +164,12 @@ class RayWorkers:
         self._leaving = nodes.draining()
         for worker in [each for each in self._workers if each.is_free and each.node_id in self._leaving]:
             self._replace(worker)
-        if self._placement.grows:
-            self._resize(capacity(self._placement.cpus, self._placement.gpus))
+        self._resize()
 
-    def _resize(self, n_workers: int) -> None:
-        """Have so many workers; of too many those go that wait for room in vain."""
+    def _resize(self) -> None:
+        """Have as many workers as are wanted and fit, at least one; of too many those go that wait."""
+        fitting = capacity(self._placement.cpus, self._placement.gpus)
+        n_workers = max(fitting if self._placement.grows else min(self._placement.n_workers, fitting), 1)
         for _ in range(len(self._workers), n_workers):
             self._workers.append(self._spawn())
         waiting = [worker for worker in self._workers if worker.slot is None]
