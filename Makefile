@@ -24,6 +24,9 @@ demo: $(INSTALLED)  ## a real small sweep: six optimizers on generated images
 		--store '$(DEMO_STORE)' --name $$name --report demo-out/$$name.html \
 		&& echo "The report: $$PWD/demo-out/$$name.html (open it in a browser)"
 
+# One thread each, as workers have: several processes of several threads would wait for each other.
+test: export OMP_NUM_THREADS = 1
+
 ifdef PYTEST_ARGS
 test: $(INSTALLED)  ## all tests; PYTEST_ARGS='-m "not slow"' for fewer
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -207,7 +207,7 @@ class Coordinator:
         if event.records:
             self._pace.learn(event.key.optimizer, run.records, run.batch_size)
             writes.append(_recorded(event, run))
-            self._watcher.advanced(run.trial, event.records[-1])
+            self._watcher.advanced(run.trial, event.records)
         if event.checkpoint is not None:
             run.checkpoint = event.checkpoint
             writes.append(CheckpointSaved(event.key, event.checkpoint))

@@ -51,7 +51,7 @@ class Watch:
         self.notes: list[str] = []
         self.on_end: Callable[[], None] = lambda: None
 
-    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+    def advanced(self, trial: Trial, records: Sequence[EpochRecord]) -> None:
         pass
 
     def finished(

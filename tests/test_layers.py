@@ -35,6 +35,8 @@ LAYERS = {
     "lab": 4,
     "pacing": 2,
     "watcher": 2,
+    "tally": 2.5,
+    "metrics": 3,
     "agenda": 4,
     "judging": 4,
     "runs": 4.5,  # trials and workers' slots
@@ -146,3 +148,16 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_coordinators_process_needs_no_torch_before_it_trains() -> None:
     code = "import sys, sweeper.api.execution, sweeper.search; print('torch' in sys.modules)"
     assert run_python(code).strip() == "False"
+
+
+def test_what_workers_send_is_read_without_torch() -> None:
+    """Loading torch while Ray's threads run has crashed coordinators that were Ray jobs."""
+    code = (
+        "import pickle, sys\n"
+        "import sweeper.cluster, sweeper.workers.ray\n"
+        "from sweeper.workers.stretch import Stretch\n"
+        "from sweeper.workers.ray.actor import Actor\n"
+        "pickle.loads(pickle.dumps(Stretch((), None, 0.0)))\n"
+        "print(Actor.advance.__module__, 'torch' in sys.modules)"
+    )
+    assert run_python(code).strip() == "sweeper.workers.ray.actor False"

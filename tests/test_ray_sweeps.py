@@ -67,16 +67,14 @@ def launch(file: Path, tmp_path: Path) -> Iterator[Callable[..., Launched]]:
         yield begin
 
 
-def test_one_worker_and_two_give_the_numbers_of_an_inline_run(
+def test_two_workers_give_the_numbers_of_an_inline_run(
     file: Path, undisturbed: Sweep, tmp_path: Path
 ) -> None:
-    for n_workers in (1, 2):
-        store = f"sqlite:///{tmp_path / f'{n_workers}.db'}"
-        sweep = sweeper.run(file, store, workers=n_workers)
-        assert_same_results(sweep, undisturbed)
-        attempts = sweep.attempts
-        assert attempts["worker"].nunique() == n_workers, "workers stay warm from trial to trial"
-        assert len(attempts) == N_TRIALS
+    sweep = sweeper.run(file, f"sqlite:///{tmp_path / 'store.db'}", workers=2)
+    assert_same_results(sweep, undisturbed)
+    attempts = sweep.attempts
+    assert attempts["worker"].nunique() == 2, "workers stay warm from trial to trial"
+    assert len(attempts) == N_TRIALS
 
 
 EVERY_KIND = """

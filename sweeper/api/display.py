@@ -29,7 +29,7 @@ class Silent:
     def note(self, line: str) -> None:
         """Say nothing."""
 
-    def advanced(self, trial: Trial, record: EpochRecord) -> None:
+    def advanced(self, trial: Trial, records: Sequence[EpochRecord]) -> None:
         """Say nothing."""
 
     def finished(

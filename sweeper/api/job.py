@@ -11,6 +11,7 @@ from sweeper import checkpoints
 from sweeper.agenda import Agenda
 from sweeper.api import facts
 from sweeper.api.display import Display
+from sweeper.api.metering import metered
 from sweeper.api.signals import Signals, received
 from sweeper.api.tidying import Tidier
 from sweeper.checkpoints import CheckpointFiles
@@ -22,6 +23,7 @@ from sweeper.judging import Judges
 from sweeper.records import Origin, Phase, StoredTrial, SweepState
 from sweeper.store import Committer, ExperimentExtended, Store, WriterThread
 from sweeper.training.data import Dataset
+from sweeper.watcher import Watcher
 
 if TYPE_CHECKING:
     from sweeper.workers import Workers
@@ -103,7 +105,11 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
             writer.put(ExperimentExtended(job.experiment.document()))
         known = job.store.trials(job.name)
         tidier = Tidier(checkpoints_of(job))
-        coordinator = _coordinator(job, workers, writer, display, known, tidier)
+        watcher: Watcher = display
+        if means.workers != "inline":
+            numbers = metered(display, job.name, job.experiment, known, workers, writer)
+            watcher = stack.enter_context(numbers)
+        coordinator = _coordinator(job, workers, writer, watcher, known, tidier)
         display.begins(job.name, job.experiment, known, notes)
         state = coordinator.run(signals.stop)
         if state is SweepState.COMPLETE:
@@ -189,7 +195,7 @@ def _coordinator(
     job: Job,
     workers: "Workers",
     writer: WriterThread,
-    display: Display,
+    watcher: Watcher,
     known: Sequence[StoredTrial],
     tidier: Tidier,
 ) -> Coordinator:
@@ -205,7 +211,7 @@ def _coordinator(
         workers=workers,
         writer=writer,
         clock=SystemClock(),
-        watcher=display,
+        watcher=watcher,
         known=known,
         records=job.store.records(job.name),
         forget=tidier.forget,

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from sweeper.errors import StoreAwayError, SweeperError
@@ -107,6 +108,8 @@ class WriterThread:
         self._error: SweeperError | None = None
         self._closing = False
         self._changed = threading.Condition()
+        self.on_commit: Callable[[float], None] = lambda seconds: None
+        """Told, in the writer's thread, how long each commit took."""
         self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
         self._thread.start()
 
@@ -117,6 +120,11 @@ class WriterThread:
         An error is told by `put`, not by waiting.
         """
         return self._error is not None or len(self._waiting) < self._queue_limit / 2
+
+    @property
+    def n_unwritten(self) -> int:
+        """How many calls of `put` wait to be committed."""
+        return len(self._waiting)
 
     @property
     def is_asked_to_stop(self) -> bool:
@@ -182,11 +190,13 @@ class WriterThread:
         """
         outage = _Outage(self.committer.lease.duration_s)
         while True:
+            began = time.monotonic()
             try:
                 self.committer.commit(batch)
             except StoreAwayError as error:
                 outage.goes_on(error, is_closing=self._closing)
             else:
+                self.on_commit(time.monotonic() - began)
                 return outage.is_over()
             self._wait(outage.pause_s())
 

@@ -1,7 +1,6 @@
 """What every kind of worker does with a trial: build it, then train it a stretch of epochs at a time."""
 
 import time
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -9,27 +8,12 @@ from torch import nn
 from sweeper.checkpoints import CheckpointFiles
 from sweeper.errors import CheckpointError
 from sweeper.experiment import Experiment
-from sweeper.records import Checkpoint, EpochRecord, FinalScore, Phase, Trial, TrialState
+from sweeper.records import Checkpoint, EpochRecord, Phase, Trial, TrialState
 from sweeper.training import state
 from sweeper.training.data import Dataset
 from sweeper.training.device import DeviceData, choose, configure, name
 from sweeper.training.loop import Training
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What came of one call: the epochs trained, how the trial ended if it did, its setup time.
-
-    `test` is what a final scored on the test images at its end. `checkpoint` is the latest one that was
-    saved, `checkpoint_error` says in a line why one was not.
-    """
-
-    records: tuple[EpochRecord, ...]
-    outcome: TrialState | None
-    setup_s: float
-    test: FinalScore | None = None
-    checkpoint: Checkpoint | None = None
-    checkpoint_error: str | None = None
+from sweeper.workers.stretch import Stretch
 
 
 class Trainer:

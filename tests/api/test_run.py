@@ -290,8 +290,8 @@ def test_what_a_sweep_learns_is_shown_while_it_runs(tiny: Experiment, store: Sto
         ) -> None:
             shown.append((sweep, len(known), notes))
 
-        def advanced(self, trial: Trial, record: EpochRecord) -> None:
-            shown.append(record.epoch)
+        def advanced(self, trial: Trial, records: Sequence[EpochRecord]) -> None:
+            shown.append(records[-1].epoch)
 
     run(tiny, store, workers="inline", display=Shown())
     (sweep, n_known, notes), *epochs = shown  # type: ignore[misc]
@@ -311,8 +311,8 @@ def test_a_sweep_finds_its_checkpoints_from_any_directory(
     store: Store, make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StopAtEpoch(Silent):
-        def advanced(self, trial: Trial, record: EpochRecord) -> None:
-            if record.epoch == 2 and trial.key.number == 1:
+        def advanced(self, trial: Trial, records: Sequence[EpochRecord]) -> None:
+            if records[-1].epoch == 2 and trial.key.number == 1:
                 os.kill(os.getpid(), signal.SIGINT)
 
     class Told(Silent):

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
+from sweeper import tally as tallies
 from sweeper.cli import progress
-from sweeper.cli.progress import Tally, duration
+from sweeper.cli.progress import duration
 from sweeper.experiment import Experiment
 from sweeper.records import (
     EpochRecord,
@@ -19,6 +20,7 @@ from sweeper.records import (
     TrialKey,
     TrialState,
 )
+from sweeper.tally import Tally
 
 MakeExperiment = Callable[..., Experiment]
 MakeTrial = Callable[..., Trial]
@@ -34,7 +36,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time that the tally reads, in seconds."""
 
     def set_to(seconds: float) -> None:
-        monkeypatch.setattr(progress.time, "monotonic", lambda: seconds)
+        monkeypatch.setattr(tallies.time, "monotonic", lambda: seconds)
 
     set_to(0)
     return set_to
@@ -101,7 +103,7 @@ def test_plain_lines_tell_each_trial_and_each_loss(
     lines = progress._Lines(Console(file=out, width=200))
     lines.begins("s", tiny, [], ["a note"])
     lines.lost(make_trial("adam", 1).key, 1, "its process died")
-    lines.advanced(make_trial("adam", 1), make_record(2))
+    lines.advanced(make_trial("adam", 1), [make_record(2)])
     lines.finished(make_trial("adam", 1), TrialState.COMPLETE, make_record(2), None)
     now(6)
     lines.finished(make_trial("adam", 2), TrialState.FAILED, None, None)
@@ -122,7 +124,7 @@ def test_bars_show_each_optimizer_and_the_whole(
     bars = progress._Bars(console, shown)
     bars.begins("s", tiny, [], [])
     for number in (1, 2):
-        bars.advanced(make_trial("adam", number), make_record(2, val_loss=1.5))
+        bars.advanced(make_trial("adam", number), [make_record(2, val_loss=1.5)])
         bars.finished(make_trial("adam", number), TrialState.COMPLETE, make_record(2, val_loss=1.5), None)
     bars.finished(make_trial("sgd", 1), TrialState.FAILED, None, None)
     tasks = {task.description: task for task in shown.tasks}

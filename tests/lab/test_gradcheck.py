@@ -219,14 +219,15 @@ def test_progress_is_told_for_every_coordinate() -> None:
     assert told == [("linear", done, 110) for done in range(1, 111)]
 
 
-LOSSES = {"3c3d": ("cross_entropy",), "resnet8": ("hinge",)}
+ONE_LOSS = {"3c3d": ("cross_entropy",), "resnet8": ("hinge",)}
 """The two models that take longest are checked with one loss each; all others with both."""
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("model", architectures.NAMES)
 def test_every_model_passes(model: str) -> None:
-    losses = LOSSES.get(model, ("cross_entropy", "hinge"))
+    losses = ONE_LOSS.get(model, ("cross_entropy", "hinge"))
     found = list(gradcheck.check_all([model], losses))
     assert [(check.model, check.loss) for check in found] == [(model, loss) for loss in losses]
     assert {check.loss: check.failures for check in found if not check.passed} == {}

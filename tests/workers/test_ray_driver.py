@@ -86,7 +86,7 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
     make_experiment: Any, images: Dataset, make_trial: MakeTrial, tmp_path: Path
 ) -> None:
     experiment: Experiment = make_experiment("checkpoint.every_epochs=1", f"checkpoint.directory={tmp_path}")
-    actor = Actor(experiment, images, False, CheckpointFiles(str(tmp_path)))
+    actor = Actor(experiment, images, 0.0, CheckpointFiles(str(tmp_path)))
     trial: Trial = make_trial()
     unreadable = actor.advance(Assignment(trial, 2, Checkpoint(1, 1)), 2)
     assert isinstance(unreadable, Unreadable)

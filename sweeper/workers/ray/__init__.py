@@ -16,8 +16,9 @@ if os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 from sweeper.workers.ray.connection import cluster
+from sweeper.workers.ray.metrics import RaySink
 from sweeper.workers.ray.placement import Placement, capacity, gpu_share, place
 from sweeper.workers.ray.pool import RayWorkers
 from sweeper.workers.ray.predecessors import namespace
 
-__all__ = ["Placement", "RayWorkers", "capacity", "cluster", "gpu_share", "namespace", "place"]
+__all__ = ["Placement", "RaySink", "RayWorkers", "capacity", "cluster", "gpu_share", "namespace", "place"]

@@ -34,11 +34,13 @@ class Actor:
     """A worker. torch is imported when it is made, once."""
 
     def __init__(
-        self, experiment: Experiment, dataset: Dataset, use_gpu: bool, checkpoints: CheckpointFiles | None
+        self, experiment: Experiment, dataset: Dataset, gpu_share: float, checkpoints: CheckpointFiles | None
     ) -> None:
+        from sweeper.training.device import limit_memory
         from sweeper.workers.trainer import Trainer
 
-        self._trainer = Trainer(experiment, dataset, use_gpu=use_gpu, checkpoints=checkpoints)
+        limit_memory(gpu_share)
+        self._trainer = Trainer(experiment, dataset, use_gpu=gpu_share > 0, checkpoints=checkpoints)
 
     def hello(self) -> tuple[str, str, str]:
         """The worker's node id, host and device, once it is ready."""

@@ -95,7 +95,7 @@ def _require_listener(address: str) -> None:
         return  # `auto`, or a form that Ray judges itself
     if not host:  # Ray would write its own traceback
         raise ClusterError(f"the Ray cluster at {address} can't be joined: must be HOST:PORT, or auto")
-    require_listener(address, host, int(port))
+    require_listener(address, host, port)
 
 
 def _way_in(url: str | None) -> str:

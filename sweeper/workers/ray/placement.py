@@ -7,15 +7,20 @@ import ray
 
 from sweeper.errors import ClusterError
 from sweeper.experiment.sections import Resources
+from sweeper.workers.ray import nodes
+
+MOST = 1_000
+"""So many workers that need nothing fit on a node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What each worker gets, and how many workers there shall be."""
+    """What each worker gets, and how many workers there shall be; `grows`: as many as fit at any time."""
 
     cpus: int
     gpus: float
     n_workers: int
+    grows: bool = False
 
 
 def place(resources: Resources, n_workers: int | Literal["auto"]) -> Placement:
@@ -28,7 +33,8 @@ def place(resources: Resources, n_workers: int | Literal["auto"]) -> Placement:
     if not fitting:
         needs = f"{cpus} CPU and {gpus:g} GPU"
         raise ClusterError(f"no node of the Ray cluster has the {needs} that a worker needs")
-    return Placement(cpus, gpus, fitting if n_workers == "auto" else n_workers)
+    grows = n_workers == "auto"
+    return Placement(cpus, gpus, fitting if n_workers == "auto" else n_workers, grows)
 
 
 def gpu_share(wanted: float | Literal["auto"]) -> float:
@@ -39,11 +45,13 @@ def gpu_share(wanted: float | Literal["auto"]) -> float:
 
 
 def capacity(cpus: int, gpus: float) -> int:
-    """How many workers with that share of processors and GPUs fit on the cluster's living nodes."""
-    total = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            has = node["Resources"]
-            fits = int(has.get("CPU", 0) // cpus)
-            total += min(fits, int(has.get("GPU", 0) / gpus + 1e-9)) if gpus else fits
-    return total
+    """How many workers with that share of processors and GPUs fit on the nodes that are up and stay."""
+    wanted = {"CPU": cpus, "GPU": gpus}
+    shares = {resource: share for resource, share in wanted.items() if share}
+    return sum(
+        min(
+            (int(node["Resources"].get(name, 0) / share + 1e-9) for name, share in shares.items()),
+            default=MOST,
+        )
+        for node in nodes.living()
+    )

@@ -21,7 +21,7 @@ from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame, first_line
 from sweeper.workers.protocol import Advanced, Lost, Slot
-from sweeper.workers.ray import deaths, predecessors
+from sweeper.workers.ray import deaths, nodes, predecessors
 from sweeper.workers.ray.actor import Actor, Unreadable
 from sweeper.workers.ray.deaths import Death
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
@@ -32,6 +32,9 @@ logger = logging.getLogger("sweeper.ray")
 
 START_FAILURES = 3
 """So many actors in a row that die in one place before they are ready end the sweep, if there is no other."""
+
+LOOK_S = 2.0
+"""How often the pool looks which nodes there are; it takes about a millisecond."""
 
 VACANT_S = 60.0
 """After so long without any worker it is worth a line."""
@@ -68,8 +71,12 @@ class RayWorkers:
         self._experiment = ray.put(experiment)
         self._dataset = ray.put(dataset)
         self._workers: list[Worker] = []
-        for _ in range(placement.n_workers):
-            self._workers.append(self._spawn())
+        self._leaving: frozenset[str] = frozenset()
+        self._looked_at = -math.inf
+        self._given_back: list[Lost] = []
+        self._resize()
+        if placement.grows:
+            nodes.ask_for(experiment.n_trials, placement.cpus, placement.gpus)
 
     def _spawn(self, failures: int = 0) -> Worker:
         serial = next(self._serials)
@@ -80,29 +87,39 @@ class RayWorkers:
         try:
             actor = actor_class.options(
                 name=name, namespace=self._namespace, num_cpus=cpus, num_gpus=gpus
-            ).remote(self._experiment, self._dataset, gpus > 0, self._checkpoints)
+            ).remote(self._experiment, self._dataset, gpus, self._checkpoints)
         except (RayError, ValueError) as error:  # ValueError: the name is taken, or no such share of a GPU
             self.close()
             raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
         return Worker(serial, actor, actor.hello.options(name="start").remote(), failures)
 
+    @property
+    def n_ready(self) -> int:
+        """How many workers have started."""
+        return sum(worker.slot is not None for worker in self._workers)
+
     def slots(self) -> list[Slot]:
         """The workers that are ready and have no trial."""
-        return [worker.slot for worker in self._workers if worker.is_free and worker.slot]
+        return [worker.slot for worker in self._free() if worker.slot]
 
     def start(
         self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
     ) -> Slot:
         """Give `trial` to a free worker."""
-        free = [worker for worker in self._workers if worker.is_free]
+        free = self._free()
         worker = next((each for each in free if each.slot != avoid), free[0])
         assert worker.slot is not None
         worker.take(trial, attempt, checkpoint)
         return worker.slot
 
     def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
-        """Send the worker on; the first call carries the trial."""
-        self._at(slot).send(until_epoch, limit_s)
+        """Send the worker on; the first call carries the trial. From a node that leaves it is given back."""
+        worker = self._at(slot)
+        if worker.node_id not in self._leaving:
+            worker.send(until_epoch, limit_s)
+        elif (lost := _lost(worker, Death(f"its node {slot.node} is leaving", strike=False))) is not None:
+            self._given_back.append(lost)
+            self._replace(worker)
 
     def discard(self, slot: Slot) -> None:
         """Take the trial away. A call under way is let run, to its limit; what it gives is dropped.
@@ -116,6 +133,10 @@ class RayWorkers:
     def wait(self, timeout_s: float) -> list[Advanced | Lost]:
         """Collect what workers report; replace those that died or hang."""
         slept_s = self._wakefulness.look()
+        self._look_at_nodes()
+        if self._given_back:
+            given_back, self._given_back = self._given_back, []
+            return list(given_back)
         calls = {worker.call: worker for worker in self._workers if worker.call is not None}
         ready = _ready(list(calls), timeout_s)
         slept_s += self._wakefulness.look(expected_s=timeout_s)
@@ -132,6 +153,33 @@ class RayWorkers:
         for worker in self._workers:
             ray.kill(worker.actor)
         self._workers = []
+        if self._placement.grows:
+            nodes.ask_for(0, self._placement.cpus, self._placement.gpus)
+
+    def _look_at_nodes(self) -> None:
+        """Every now and then: leave nodes that leave, and be as many as fit, where that is asked for."""
+        if time.monotonic() - self._looked_at < LOOK_S:
+            return
+        self._looked_at = time.monotonic()
+        self._leaving = nodes.draining()
+        for worker in [each for each in self._workers if each.is_free and each.node_id in self._leaving]:
+            self._replace(worker)
+        self._resize()
+
+    def _resize(self) -> None:
+        """Have as many workers as are wanted and fit, at least one; of too many those go that wait."""
+        fitting = capacity(self._placement.cpus, self._placement.gpus)
+        n_workers = max(fitting if self._placement.grows else min(self._placement.n_workers, fitting), 1)
+        for _ in range(len(self._workers), n_workers):
+            self._workers.append(self._spawn())
+        waiting = [worker for worker in self._workers if worker.slot is None]
+        for worker in waiting[: max(len(self._workers) - n_workers, 0)]:
+            ray.kill(worker.actor)
+            self._workers.remove(worker)
+
+    def _free(self) -> list[Worker]:
+        """The workers that are ready for a trial, on nodes that stay."""
+        return [each for each in self._workers if each.is_free and each.node_id not in self._leaving]
 
     def _at(self, slot: Slot) -> Worker:
         return next(worker for worker in self._workers if worker.slot == slot)

@@ -1,0 +1,1 @@
+"""What shows sweeps while they run: settings of Prometheus, dashboards of Grafana."""
