@@ -26,6 +26,7 @@ print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > 
 
 COPY README.md LICENSE ./
 COPY sweeper sweeper
+COPY dashboards dashboards
 RUN pip install --no-deps . && rm -rf /build
 
 ENV HOME=/home/sweeper
