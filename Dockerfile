@@ -19,6 +19,7 @@ RUN useradd --uid 1000 --create-home --home-dir /home/sweeper sweeper \
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /build
 COPY pyproject.toml ./
+# hadolint ignore=DL3013
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
     && pip install --index-url "$TORCH_INDEX" "$(grep '^torch' requirements.txt)" \
@@ -26,6 +27,7 @@ print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > 
 
 COPY README.md LICENSE ./
 COPY sweeper sweeper
+COPY dashboards dashboards
 RUN pip install --no-deps . && rm -rf /build
 
 ENV HOME=/home/sweeper
