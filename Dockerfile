@@ -19,6 +19,7 @@ RUN useradd --uid 1000 --create-home --home-dir /home/sweeper sweeper \
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /build
 COPY pyproject.toml ./
+# hadolint ignore=DL3013
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
     && pip install --index-url "$TORCH_INDEX" "$(grep '^torch' requirements.txt)" \

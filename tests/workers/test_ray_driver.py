@@ -118,6 +118,8 @@ def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start
     monkeypatch.setattr(RayWorkers, "_spawn", lambda self, failures=0: Worker(2, None, "new", failures))
     workers = RayWorkers()  # type: ignore[call-arg]
     workers._workers, workers._wakefulness = [busy, starting], Wakefulness()
+    workers._given_back = []
+    monkeypatch.setattr(RayWorkers, "_look_at_nodes", lambda self: None)
     slot = busy.slot
     assert slot is not None
     with pytest.raises(ClusterError, match="can't start"):
