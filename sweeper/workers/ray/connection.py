@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 from sweeper.errors import ClusterError
 from sweeper.workers.blame import first_line
@@ -58,7 +57,7 @@ def cluster(
                 context = ray.init(
                     namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
                 )
-        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # a raylet that doesn't start in time is a plain Exception of Ray's
             what = f"the Ray cluster at {address} can't be joined" if address else "Ray can't be started"
             raise ClusterError(f"{what}: {first_line(error).split(' To fix this')[0]}") from error
         try:
