@@ -1,5 +1,7 @@
 """A request to stop: seen by the coordinator that holds the lease, at its next commit, and by no other."""
 
+import time
+
 import pytest
 import sqlalchemy as sa
 
@@ -21,8 +23,12 @@ def test_the_holder_sees_the_request_at_its_next_commit(store: Store) -> None:
 def test_a_coordinator_that_writes_nothing_sees_it_when_it_prolongs_its_lease(store: Store) -> None:
     writer = WriterThread(store.create_sweep("s", {}, "", {}, 0.6))
     store.ask_to_stop("s")
-    while not writer.is_asked_to_stop:
-        writer.acknowledged(0.05)
+    before = store.sweep("s").holder
+    deadline = time.monotonic() + 30
+    while not writer.is_asked_to_stop and time.monotonic() < deadline:
+        assert writer.acknowledged(0.05) == []
+    assert writer.is_asked_to_stop
+    assert store.sweep("s").holder == before, "it stops by itself, in order"
     writer.close()
 
 
