@@ -46,6 +46,10 @@ DataOption = Annotated[
         "else the user's cache.",
     ),
 ]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Win over the file: budget.epochs=2. Repeatable."),
+]
 WorkersOption = Annotated[
     str | None,
     typer.Option(
@@ -109,10 +113,7 @@ def run(
         str | None, typer.Option(metavar="NAME", help="The sweep's name; else the experiment's.")
     ] = None,
     store: StoreOption = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Win over the file: budget.epochs=2. Repeatable."),
-    ] = None,
+    settings: SettingsOption = None,
     workers: WorkersOption = None,
     data_dir: DataOption = None,
     address: AddressOption = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper.cli.app import JsonOption, StoreOption, app, reported
+from sweeper.cli.app import JsonOption, SettingsOption, StoreOption, app, reported
 from sweeper.errors import UsageError
 from sweeper.printable import one_line, printable
 
@@ -23,10 +23,6 @@ ClusterOption = Annotated[
         help="The cluster's dashboard, as http://HOST:8265; else RAY_API_SERVER_ADDRESS. Its token is "
         "RAY_AUTH_TOKEN, or the file RAY_AUTH_TOKEN_PATH.",
     ),
-]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Win over the file: budget.epochs=2. Repeatable."),
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Don't follow the log.")]
 

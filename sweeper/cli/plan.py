@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeper.cli.app import DataOption, JsonOption, WorkersOption, app, reported, worker_count
+from sweeper.cli.app import DataOption, JsonOption, SettingsOption, WorkersOption, app, reported, worker_count
 
 if TYPE_CHECKING:
     from sweeper.api.plan import Plan
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 @reported
 def plan(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a TOML file.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Win over the file: budget.epochs=2. Repeatable."),
-    ] = None,
+    settings: SettingsOption = None,
     calibrate: Annotated[
         bool,
         typer.Option(
