@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def launch(
 ) -> Iterator[Callable[..., Launched]]:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with launching(f"sqlite:///{tmp_path / 'store.db'}") as start:
-        yield lambda *words: start(*words, "--workers", "2", "--address", cluster.address)
+        yield lambda command, *words: start(command, "--workers", "2", *words, "--address", cluster.address)
 
 
 def test_a_frozen_coordinator_is_replaced_with_its_workers_and_writes_no_more(
@@ -138,3 +139,51 @@ def test_trials_of_a_node_that_dies_go_to_another_without_a_strike(
     lost = sweep.attempts[sweep.attempts["why"].str.contains("its node", na=False)]
     assert len(lost) >= 1, sweep.attempts
     assert not sweep.attempts["strike"].any()
+
+
+LONG = ("--workers", "auto", "--set", "budget.trials_per_optimizer=6", "--set", "budget.epochs=16")
+"""Trials of several stretches, on as many workers as fit at any moment."""
+
+
+def test_workers_come_with_nodes_and_trials_leave_those_that_leave(
+    cluster: Cluster, file: Path, launch: Callable[..., Launched]
+) -> None:
+    """One node is left of two, with one processor; a second joins, and is told that it will be taken away."""
+    launched = launch("run", str(file), *LONG)
+    launched.wait_until(lambda: launched.finished() >= 1)
+    assert len(workers_of(launched)) == 1
+    cluster.tell("add")
+    joined = time.monotonic()
+    launched.wait_until(lambda: len(workers_of(launched)) == 2)
+    assert time.monotonic() - joined < 30  # ten seconds, where nothing else has the processors
+    cluster.tell("drain")
+    launched.wait_until(lambda: any("is leaving" in (why or "") for why in reasons(launched)))
+    status, _, err = launched.end()
+    assert status == 0, err
+    sweep = load("shared", launched.store)
+    assert sweep.trials.groupby("optimizer")["state"].agg(list).to_dict() == {
+        "sgd": ["complete"] * 6,
+        "adam": ["complete"] * 6,
+    }
+    attempts = sweep.attempts
+    left = attempts[attempts["why"].str.contains("is leaving")]
+    assert len(left) == 1
+    assert not attempts["strike"].any()
+    assert attempts["worker"].nunique() == 2
+    after = attempts[attempts["started_at"] > left["ended_at"].iloc[0]]
+    assert (after["worker"] != left["worker"].iloc[0]).all()
+
+
+def workers_of(launched: Launched) -> set[str]:
+    """The workers that have had trials so far, read past Sweeper."""
+    return {worker for worker, _ in attempts_of(launched)}
+
+
+def reasons(launched: Launched) -> list[str | None]:
+    """Why attempts ended so far."""
+    return [why for _, why in attempts_of(launched)]
+
+
+def attempts_of(launched: Launched) -> list[tuple[str, str | None]]:
+    with sqlite3.connect(f"file:{launched.database}?mode=ro", uri=True) as connection:
+        return connection.execute("SELECT worker, why FROM attempts").fetchall()

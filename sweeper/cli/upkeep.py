@@ -37,11 +37,16 @@ def delete(
 @store_app.command("upgrade", epilog="Example: sweeper store upgrade --store sqlite:///sweeper.db")
 @reported
 def upgrade(store: StoreOption = None) -> None:
-    """Bring a store that an older Sweeper made up to date. Its sweeps stay; none may be running."""
+    """Bring a store that an older Sweeper made up to date. Its sweeps stay; none may be running.
+
+    An empty PostgreSQL database becomes a store.
+    """
     from sweeper.api import upkeep
 
     before, after = upkeep.upgrade(store)
-    typer.echo(f"schema {after}: nothing to do" if before == after else f"schema {before} -> {after}")
+    typer.echo(
+        f"schema {after}: nothing to do" if before == after else f"schema {before or 'none'} -> {after}"
+    )
 
 
 def _described(contents: "Contents") -> str:

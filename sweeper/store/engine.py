@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from sweeper.errors import StoreError
+from sweeper.store import password
 from sweeper.store.failures import translated
 from sweeper.store.schema import metadata
 from sweeper.store.url import Location, shown
@@ -141,9 +142,11 @@ def _postgresql(location: Location, timeout_s: float, **options: Any) -> sa.Engi
         "tcp_user_timeout": int(timeout_s * 1000),
     }
     connect_args = {key: value for key, value in ours.items() if key not in location.url.query}
-    return sa.create_engine(
+    engine = sa.create_engine(
         location.url, connect_args={**connect_args, **location.secrets}, hide_parameters=True, **options
     )
+    password.read_from_file(engine, location)
+    return engine
 
 
 def _set_on_connect(engine: sa.Engine, lock_timeout_s: float, idle_timeout_s: float) -> None:

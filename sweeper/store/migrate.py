@@ -48,14 +48,15 @@ def ensure_schema(engine: sa.Engine, location: Location, *, create: bool) -> boo
 def upgrade(url: str) -> tuple[str, str]:
     """Bring the store at `url` up to date: the revisions of its schema before and after.
 
-    Raises NotFoundError where there is no store, LeaseHeldError while a coordinator runs one of its sweeps,
-    and StoreError where the schema is newer than this version's, or is something else's.
+    An empty PostgreSQL database, which somebody made, becomes a store; no SQLite file is made, for its name
+    may be a slip. Raises NotFoundError where there is no such file, LeaseHeldError while a coordinator runs
+    one of its sweeps, and StoreError where the schema is newer than this version's, or is something else's.
     """
     location = parse(url)
     engine = reading(location) if location.exists else None
     try:
         before = _known(_read_revision(engine), location) if engine else EMPTY
-        if engine is None or before == EMPTY:
+        if engine is None or (before == EMPTY and location.is_sqlite):
             raise NotFoundError(f"store {shown(location.url)}: there is none yet; `sweeper run` makes one")
         if before != HEAD:
             _migrate(engine, location, before)

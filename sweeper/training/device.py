@@ -15,6 +15,12 @@ def choose(wants_gpu: bool) -> torch.device:
     return torch.device("cuda" if wants_gpu and torch.cuda.is_available() else "cpu")
 
 
+def limit_memory(gpu_share: float) -> None:
+    """Let this process take no more of its GPU's memory than its share: nothing else keeps sharers apart."""
+    if 0 < gpu_share < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(gpu_share)
+
+
 def name(device: torch.device) -> str:
     """The device's model, as a user would look it up."""
     if device.type == "cuda":

@@ -12,7 +12,7 @@ from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, EpochRecord, Phase, Trial, TrialState
 from sweeper.training import state
 from sweeper.training.data import Dataset
-from sweeper.training.device import DeviceData, choose, configure, name, total_memory
+from sweeper.training.device import DeviceData, choose, configure, limit_memory, name, total_memory
 from sweeper.training.loop import Training
 from sweeper.workers.memory import Memory, fraction
 from sweeper.workers.stretch import Stretch
@@ -44,7 +44,7 @@ class Trainer:
         device = choose(use_gpu)
         self._gpu_bytes = total_memory(device)
         if self._gpu_bytes and gpu_share < 1:  # before anything is on it
-            torch.cuda.set_per_process_memory_fraction(fraction(gpu_share, self._gpu_bytes))
+            limit_memory(fraction(gpu_share, self._gpu_bytes))
         self._data = DeviceData(dataset, device)
         self._base_bytes = 0
         self._training: Training | None = None

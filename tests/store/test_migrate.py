@@ -5,7 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +18,9 @@ from sweeper.store import Committer, Store, lease, migrate, upgrade
 from sweeper.store.engine import WritingConnection, reading
 from sweeper.store.schema import metadata
 from sweeper.store.url import parse
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -238,6 +241,20 @@ def test_a_store_is_not_upgraded_while_a_sweep_is_run(old_url: str) -> None:
         Store.open(old_url)
 
 
-def test_what_does_not_exist_is_not_upgraded(empty_url: str) -> None:
+def test_an_sqlite_file_that_does_not_exist_is_not_made_by_an_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
     with pytest.raises(NotFoundError, match="there is none yet"):
-        upgrade(empty_url)
+        upgrade(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+@pytest.mark.postgres
+def test_an_upgrade_makes_an_empty_postgresql_database_a_store_once(
+    postgres_server: "PostgresServer",
+) -> None:
+    url = postgres_server.empty_url()
+    assert upgrade(url) == ("", migrate.HEAD)
+    assert upgrade(url) == (migrate.HEAD, migrate.HEAD)
+    store = Store.open(url)
+    assert store.sweeps() == []
+    store.close()

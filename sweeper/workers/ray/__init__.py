@@ -4,7 +4,8 @@
 contract with many of them, `worker` being one of them as the driver sees it. `placement` says what each gets,
 `nodes` what the cluster has, `plan` how many workers each node shall have, `crew` sees to it, and `agency`
 makes them. `deaths` says why one was lost, `patience` whether it was silent or nobody listened,
-`predecessors` ends those of earlier coordinators, `privacy` keeps passwords from Ray. Nothing else in Sweeper imports ray.
+`predecessors` ends those of earlier coordinators, `privacy` keeps passwords from Ray.
+Nothing else in Sweeper imports ray.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Which workers there are: as many as the cluster has room for, by a plan that is made anew every few seconds.
+"""Which workers there are: as many as the cluster has room for, by a plan made anew every two seconds.
 
-Nodes that join get workers, those that leave lose theirs. Each worker is tied to the node that the plan chose.
+Nodes that join get workers, those that leave lose theirs. Each worker is tied to the node that was chosen.
 """
 
 import time
@@ -60,7 +60,7 @@ class Crew:
         self._total = 0
 
     def look(self) -> list[Worker]:
-        """See to it that the crew is what it should be, if it is time for that; gives those whose node died."""
+        """Make the crew what it should be, if it is time to look; gives those whose node has died."""
         if self._clock() < self._look_at:
             return []
         self._nodes = self._survey() or self._nodes

@@ -41,7 +41,7 @@ def of_process(worker: Worker, error: RayError) -> Death:
     if isinstance(error, ActorUnschedulableError) or not _is_known_alive(worker.node_id):
         return of_node(worker)
     if worker.is_draining or worker.node_id in nodes.draining():
-        return by_draining(worker)
+        return by_leaving(worker)
     if isinstance(error, ActorUnavailableError | GetTimeoutError):
         return Death(f"its node {worker.host} can't be reached", strike=False)
     if worker.sign_of_life is not None and _failed(worker.sign_of_life):
@@ -56,9 +56,9 @@ def of_node(worker: Worker) -> Death:
     return Death(f"its node {worker.host} died", strike=False)
 
 
-def by_draining(worker: Worker) -> Death:
+def by_leaving(worker: Worker) -> Death:
     """The worker's node is about to leave the cluster."""
-    return Death(f"its node {worker.host} is draining", strike=False)
+    return Death(f"its node {worker.host} is leaving", strike=False)
 
 
 def by_hanging(worker: Worker) -> Death:

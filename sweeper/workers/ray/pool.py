@@ -117,7 +117,7 @@ class RayWorkers:
         worker = next(worker for worker in self._crew.workers if worker.slot == slot)
         if not worker.is_draining:
             worker.send(until_epoch, limit_s)
-        elif lost := _lost(worker, deaths.by_draining(worker)):
+        elif lost := _lost(worker, deaths.by_leaving(worker)):
             self._unheard.append(lost)
             self._crew.remove(worker)
 
