@@ -1,5 +1,6 @@
 """What the driver of Ray workers decides by itself, without any Ray process."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from sweeper.errors import CheckpointError, ClusterError
 from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
-from sweeper.workers.ray import namespace, pool
-from sweeper.workers.ray.actor import Actor, Assignment, Report, Unreadable
+from sweeper.workers.ray import namespace, nodes, pool
+from sweeper.workers.ray.actor import Actor, Arrival, Assignment, Report, Unreadable
 from sweeper.workers.ray.agency import RayAgency
 from sweeper.workers.ray.crew import Crew
 from sweeper.workers.ray.deaths import Death
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
 from sweeper.workers.ray.placement import Placement
+from sweeper.workers.ray.plan import Need, Node
 from sweeper.workers.ray.pool import START_FAILURES, RayWorkers
 from sweeper.workers.ray.privacy import without_passwords
-from sweeper.workers.ray.worker import Stage, Worker
+from sweeper.workers.ray.worker import PREPARE_S, Stage, Worker
 
 MakeTrial = Any
 
@@ -115,6 +117,64 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
     assert losses[0] == losses[1]
     with pytest.raises(CheckpointError):
         CheckpointFiles(str(tmp_path)).load(trial.key, Checkpoint(4, 2))
+
+
+class Recorder:
+    """An actor that is asked and never answers."""
+
+    def __init__(self) -> None:
+        self.prepare = self
+
+    def options(self, name: str) -> "Recorder":
+        return self
+
+    def remote(self) -> str:
+        return "preparing"
+
+
+def test_a_worker_that_waits_for_room_is_given_time_and_one_that_is_stuck_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node("a", "host", 1, 0, 1, 0)
+    hired: list[int] = []
+
+    class Agency(RayAgency):
+        def hire(self, node: Node, need: Need, failures: int = 0) -> Worker:
+            hired.append(failures)
+            return Worker(len(hired), Recorder(), "coming", node.id, node.host, failures=failures)
+
+    monkeypatch.setattr(pool, "_ready", lambda calls, timeout_s: [])
+    monkeypatch.setattr(pool.ray, "kill", lambda actor: None)
+    monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
+    workers = RayWorkers()  # type: ignore[call-arg]
+    workers._placement = Placement(1, 0, 1)
+    workers._agency = Agency((None, None), **NOWHERE)
+    workers._crew = Crew(workers._placement, workers._agency, lambda: [node])
+    workers._wakefulness, workers._vacancy, workers._unheard = Wakefulness(), Vacancy(60), []
+    assert workers.wait(0) == []
+    (coming,) = workers._crew.workers
+    assert coming.deadline == math.inf, "it may wait for room for as long as it takes"
+    coming.arrived(Arrival("a", "host", ""))
+    assert (coming.call, coming.limit_s) == ("preparing", PREPARE_S)
+    coming.deadline = 0
+    assert workers.wait(0) == []
+    assert hired == [0, 1]
+
+
+@pytest.mark.parametrize("placement", [Placement(2, 0.5, 3, asks_for_nodes=True), Placement(2, 0.5, 3)])
+def test_an_autoscaler_is_asked_for_what_can_be_used_and_the_request_is_taken_back(
+    placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[list[dict[str, float]]] = []
+    monkeypatch.setattr(nodes, "request_resources", lambda bundles: requests.append(bundles))
+    monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
+    workers = RayWorkers()  # type: ignore[call-arg]
+    workers._placement, workers._asked_for, workers._unheard = placement, None, []
+    workers._crew = Crew(placement, RayAgency((None, None), **NOWHERE), lambda: [])
+    workers._look()
+    workers._look()
+    workers.close()
+    assert requests == ([[{"CPU": 2, "GPU": 0.5}] * 3, []] if placement.asks_for_nodes else [])
 
 
 def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start(
