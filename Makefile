@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_STORE := $(or $(SWEEPER_STORE),sqlite:///demo-out/sweeper.db)
 
-.PHONY: help install demo test chaos check format clean
+.PHONY: help install demo test chaos check format secrets clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,16 @@ check: $(INSTALLED)  ## style and types
 format: $(INSTALLED)  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Containers read them as other users, so the directory keeps everyone else of this machine out.
+secrets:  ## the token and the passwords that docker-compose.yml wants, in secrets/; what is there stays
+	mkdir -p secrets && chmod 700 secrets
+	for name in ray_token pg_password grafana_password; do \
+		test -s secrets/$$name || { \
+			rm -f secrets/.$$name && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' > secrets/.$$name \
+			&& chmod 444 secrets/.$$name && mv -f secrets/.$$name secrets/$$name; \
+		} || exit 1; \
+	done
 
 clean:  ## remove what the others made
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -16,8 +18,9 @@ from sweeper.experiment.sections import SECTIONS
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 README = (ROOT / "README.md").read_text()
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
 COMMANDS = re.findall(
-    r"^(sweeper [^#\n]+)", README + (ROOT / "docs" / "lecture.md").read_text(), flags=re.MULTILINE
+    r"^(sweeper [^#\n]+)", README + (ROOT / "docs" / "lecture.md").read_text() + CLUSTER, flags=re.MULTILINE
 )
 KEYS = (ROOT / "docs" / "experiment-file.md").read_text()
 
@@ -72,6 +75,22 @@ def test_the_documented_commands_have_the_options_they_use(line: str) -> None:
         assert option in known
     for file in (word for word in words if word.endswith(".toml")):
         assert (ROOT / file).exists()
+
+
+def test_the_clusters_commands_and_settings_are_well_formed() -> None:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", CLUSTER, flags=re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _ in blocks} == {"bash", "yaml"}
+    for kind, text in blocks:
+        if kind == "yaml":
+            assert yaml.safe_load(text)["spec"]["authOptions"] == {"mode": "token"}
+        else:
+            subprocess.run(["bash", "-n"], input=text.encode(), check=True, timeout=10)
+
+
+def test_every_service_of_the_compose_file_is_documented() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    rows = re.findall(r"^\| (`[^|]*)", CLUSTER, flags=re.MULTILINE)
+    assert set(re.findall(r"`([\w-]+)`", " ".join(rows))) == services.keys()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
