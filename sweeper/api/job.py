@@ -235,7 +235,9 @@ def _workers(
     image_bytes, dashboard = job.images.nbytes, means.ray_dashboard
     with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
         notes += [way_in] if way_in else []
-        placement = ray.place(resources, means.workers)
+        n_trials = max(job.experiment.n_trials, job.experiment.n_finals)
+        is_joined = means.address is not None
+        placement = ray.place(resources, means.workers, n_trials=n_trials, is_joined=is_joined)
         yield lambda committer: _ray_workers(job, committer, placement)
 
 

@@ -40,6 +40,16 @@ def configure(threads: int) -> None:
     torch.backends.cudnn.deterministic = True
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU's memory was not enough."""
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def total_memory(device: torch.device) -> int:
+    """The bytes of memory that a GPU has; 0 for the CPU, whose memory nobody counts."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     """Some images on a device: `pixels` uint8 of shape (N, 3, S, S), `labels` int64 of shape (N,)."""

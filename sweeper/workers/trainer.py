@@ -1,5 +1,6 @@
 """What every kind of worker does with a trial: build it, then train it a stretch of epochs at a time."""
 
+import gc
 import time
 
 import torch
@@ -11,15 +12,17 @@ from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, EpochRecord, Phase, Trial, TrialState
 from sweeper.training import state
 from sweeper.training.data import Dataset
-from sweeper.training.device import DeviceData, choose, configure, name
+from sweeper.training.device import DeviceData, choose, configure, limit_memory, name, total_memory
 from sweeper.training.loop import Training
+from sweeper.workers.memory import Memory, fraction
 from sweeper.workers.stretch import Stretch
 
 
 class Trainer:
     """Holds the images and one trial. Sets the number of torch's threads for the whole process.
 
-    `checkpoints` is where `[checkpoint]` saves progress; None: nowhere.
+    `checkpoints` is where `[checkpoint]` saves progress; None: nowhere. torch reserves no more of the GPU's
+    memory than belongs to `gpu_share`.
     """
 
     _trial: Trial
@@ -32,12 +35,18 @@ class Trainer:
         dataset: Dataset,
         *,
         use_gpu: bool,
+        gpu_share: float = 1.0,
         checkpoints: CheckpointFiles | None = None,
     ) -> None:
         configure(threads=experiment.resources.cpus_per_trial)
         self._experiment = experiment
         self._checkpoints = checkpoints
-        self._data = DeviceData(dataset, choose(use_gpu))
+        device = choose(use_gpu)
+        self._gpu_bytes = total_memory(device)
+        if self._gpu_bytes and gpu_share < 1:  # before anything is on it
+            limit_memory(fraction(gpu_share, self._gpu_bytes))
+        self._data = DeviceData(dataset, device)
+        self._base_bytes = 0
         self._training: Training | None = None
         self._setup_s = 0.0
 
@@ -45,6 +54,13 @@ class Trainer:
     def device(self) -> str:
         """The device's model."""
         return name(self._data.device)
+
+    @property
+    def memory(self) -> Memory | None:
+        """The GPU's memory since the trial in hand began; None without a GPU."""
+        if not self._gpu_bytes:
+            return None
+        return Memory(self._gpu_bytes, torch.cuda.max_memory_reserved(), self._base_bytes)
 
     @property
     def network(self) -> nn.Module:
@@ -58,8 +74,11 @@ class Trainer:
         Raises CheckpointError where that can't be read.
         """
         self._training = None
-        if self._data.device.type == "cuda":
+        if self._gpu_bytes:
+            gc.collect()
             torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            self._base_bytes = torch.cuda.memory_reserved()
         started = time.perf_counter()
         training = Training(trial, self._experiment, self._data)
         self._trial, self._attempt = trial, attempt

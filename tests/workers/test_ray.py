@@ -18,7 +18,8 @@ from sweeper.records import Checkpoint, Trial
 from sweeper.training.data import Dataset
 from sweeper.workers import Advanced, Lost, Slot
 from sweeper.workers.inline import InlineWorkers
-from sweeper.workers.ray import Placement, RayWorkers, capacity, cluster, gpu_share, patience, place, pool
+from sweeper.workers.ray import Placement, RayWorkers, capacity, cluster, patience, place, pool
+from sweeper.workers.ray.plan import Need
 
 pytestmark = pytest.mark.ray
 
@@ -53,9 +54,9 @@ def workers(two_workers: RayWorkers) -> Iterator[RayWorkers]:
     """The pair, ready; what a test leaves busy is ended."""
     until(two_workers, lambda: len(two_workers.slots()) == 2)
     yield two_workers
-    for worker in two_workers._workers:
+    for worker in two_workers._crew.workers:
         worker.trial = None
-        if worker.call is not None and worker.slot is not None:
+        if worker.call is not None and worker.is_ready:
             worker.deadline = 0
 
 
@@ -335,14 +336,12 @@ def test_a_worker_that_fits_on_no_node_is_refused(make_experiment: MakeExperimen
 def test_a_name_that_is_taken_is_one_clear_line(experiment: Experiment, images: Dataset) -> None:
     made = RayWorkers(experiment, images, sweep="taken", token=4, placement=Placement(0, 0, 1))
     with pytest.raises(ClusterError, match=r"Ray worker sweeper/taken/4/0: .*already") as caught:
-        RayWorkers(experiment, images, sweep="taken", token=4, placement=TWO)
+        RayWorkers(experiment, images, sweep="taken", token=4, placement=Placement(0, 0, 1))
     made.close()
     assert "\n" not in str(caught.value)
 
 
 def test_as_many_workers_fit_as_there_are_processors(experiment: Experiment) -> None:
-    assert capacity(cpus=1, gpus=0) == 2
-    assert capacity(cpus=2, gpus=0) == 1
-    assert capacity(cpus=1, gpus=0.5) == 0
-    assert gpu_share("auto") == 0.0
-    assert gpu_share(0.25) == 0.25
+    assert [capacity(Need(*each)) for each in ((1, 0), (2, 0), (1, 0.5))] == [2, 1, 0]
+    assert place(experiment.resources, "auto") == Placement(1, 0, None)
+    assert place(experiment.resources, 1_000_000, n_trials=18).n_workers == 18

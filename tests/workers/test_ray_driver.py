@@ -1,5 +1,6 @@
 """What the driver of Ray workers decides by itself, without any Ray process."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,27 @@ from sweeper.errors import CheckpointError, ClusterError
 from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
-from sweeper.workers.ray import namespace, pool
-from sweeper.workers.ray.actor import Actor, Assignment, Unreadable
+from sweeper.workers.ray import namespace, nodes, pool
+from sweeper.workers.ray.actor import Actor, Arrival, Assignment, Report, Unreadable
+from sweeper.workers.ray.agency import RayAgency
+from sweeper.workers.ray.crew import Crew
 from sweeper.workers.ray.deaths import Death
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
+from sweeper.workers.ray.placement import Placement
+from sweeper.workers.ray.plan import Need, Node
 from sweeper.workers.ray.pool import START_FAILURES, RayWorkers
 from sweeper.workers.ray.privacy import without_passwords
-from sweeper.workers.ray.worker import Worker
+from sweeper.workers.ray.worker import PREPARE_S, Stage, Worker
 
 MakeTrial = Any
+
+NOWHERE: dict[str, Any] = {
+    "sweep": "s",
+    "token": 1,
+    "namespace": "n",
+    "checkpoints": None,
+    "actor": Actor,
+}
 
 
 class Clock:
@@ -87,24 +100,88 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
 ) -> None:
     experiment: Experiment = make_experiment("checkpoint.every_epochs=1", f"checkpoint.directory={tmp_path}")
     actor = Actor(experiment, images, 0.0, CheckpointFiles(str(tmp_path)))
+    actor.prepare()
     trial: Trial = make_trial()
     unreadable = actor.advance(Assignment(trial, 2, Checkpoint(1, 1)), 2)
     assert isinstance(unreadable, Unreadable)
     assert str(tmp_path) in unreadable.cause
     assert "\n" not in unreadable.cause
     first = actor.advance(Assignment(trial, 3, None), 1)
-    assert first.checkpoint == Checkpoint(3, 1)
+    assert isinstance(first, Report)
+    assert first.stretch.checkpoint == Checkpoint(3, 1)
     second = actor.advance(None, 2)
-    gone_on = actor.advance(Assignment(trial, 4, first.checkpoint), 2)
-    assert [r.train_loss for r in gone_on.records] == [r.train_loss for r in second.records]
+    gone_on = actor.advance(Assignment(trial, 4, first.stretch.checkpoint), 2)
+    assert isinstance(second, Report)
+    assert isinstance(gone_on, Report)
+    losses = [[r.train_loss for r in each.stretch.records] for each in (gone_on, second)]
+    assert losses[0] == losses[1]
     with pytest.raises(CheckpointError):
         CheckpointFiles(str(tmp_path)).load(trial.key, Checkpoint(4, 2))
+
+
+class Recorder:
+    """An actor that is asked and never answers."""
+
+    def __init__(self) -> None:
+        self.prepare = self
+
+    def options(self, name: str) -> "Recorder":
+        return self
+
+    def remote(self) -> str:
+        return "preparing"
+
+
+def test_a_worker_that_waits_for_room_is_given_time_and_one_that_is_stuck_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node("a", "host", 1, 0, 1, 0)
+    hired: list[int] = []
+
+    class Agency(RayAgency):
+        def hire(self, node: Node, need: Need, failures: int = 0) -> Worker:
+            hired.append(failures)
+            return Worker(len(hired), Recorder(), "coming", node.id, node.host, failures=failures)
+
+    monkeypatch.setattr(pool, "_ready", lambda calls, timeout_s: [])
+    monkeypatch.setattr(pool.ray, "kill", lambda actor: None)
+    monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
+    workers = RayWorkers()  # type: ignore[call-arg]
+    workers._placement = Placement(1, 0, 1)
+    workers._agency = Agency((None, None), **NOWHERE)
+    workers._crew = Crew(workers._placement, workers._agency, lambda: [node])
+    workers._wakefulness, workers._vacancy, workers._unheard = Wakefulness(), Vacancy(60), []
+    assert workers.wait(0) == []
+    (coming,) = workers._crew.workers
+    assert coming.deadline == math.inf, "it may wait for room for as long as it takes"
+    coming.arrived(Arrival("a", "host", ""))
+    assert (coming.call, coming.limit_s) == ("preparing", PREPARE_S)
+    coming.deadline = 0
+    assert workers.wait(0) == []
+    assert hired == [0, 1]
+
+
+@pytest.mark.parametrize("placement", [Placement(2, 0.5, 3, asks_for_nodes=True), Placement(2, 0.5, 3)])
+def test_an_autoscaler_is_asked_for_what_can_be_used_and_the_request_is_taken_back(
+    placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[list[dict[str, float]]] = []
+    monkeypatch.setattr(nodes, "request_resources", lambda bundles: requests.append(bundles))
+    monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
+    workers = RayWorkers()  # type: ignore[call-arg]
+    workers._placement, workers._asked_for, workers._unheard = placement, None, []
+    workers._crew = Crew(placement, RayAgency((None, None), **NOWHERE), lambda: [])
+    workers._look()
+    workers._look()
+    workers.close()
+    assert requests == ([[{"CPU": 2, "GPU": 0.5}] * 3, []] if placement.asks_for_nodes else [])
 
 
 def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start(
     monkeypatch: pytest.MonkeyPatch, make_trial: MakeTrial
 ) -> None:
-    busy = Worker(0, actor=None, call="busy", slot=WorkerInfo("1/0", "here", "cpu"), trial=make_trial())
+    slot = WorkerInfo("1/0", "here", "cpu")
+    busy = Worker(0, actor=None, call="busy", stage=Stage.READY, slot=slot, trial=make_trial())
     starting = Worker(1, actor=None, call="starting", failures=START_FAILURES - 1)
 
     def dead(call: Any) -> None:
@@ -115,13 +192,11 @@ def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start
     monkeypatch.setattr(pool.ray, "kill", lambda actor: None)
     monkeypatch.setattr(pool.deaths, "of_process", lambda worker, error: Death("its process died", True))
     monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
-    monkeypatch.setattr(RayWorkers, "_spawn", lambda self, failures=0: Worker(2, None, "new", failures))
+    monkeypatch.setattr(RayWorkers, "_look", lambda self: None)
     workers = RayWorkers()  # type: ignore[call-arg]
-    workers._workers, workers._wakefulness = [busy, starting], Wakefulness()
-    workers._given_back = []
-    monkeypatch.setattr(RayWorkers, "_look_at_nodes", lambda self: None)
-    slot = busy.slot
-    assert slot is not None
+    workers._crew = Crew(Placement(1, 0, 2), RayAgency((None, None), **NOWHERE), lambda: [])
+    workers._crew.workers += [busy, starting]
+    workers._wakefulness, workers._unheard = Wakefulness(), []
     with pytest.raises(ClusterError, match="can't start"):
         workers.wait(0)
     workers.discard(slot)  # as the coordinator does with all that it had running

@@ -1,9 +1,11 @@
 """Warm workers on Ray: each an actor that imports torch once and trains trial after trial.
 
 `connection` joins or starts a cluster, `actor` is what runs in a worker process, `pool` keeps the workers'
-contract with many of them, `worker` being one of them as the driver sees it, `deaths` says why one was lost,
-`patience` whether it was silent or nobody listened, `predecessors` ends those of earlier coordinators,
-`placement` counts how many fit, `privacy` keeps passwords from Ray. Nothing else in Sweeper imports ray.
+contract with many of them, `worker` being one of them as the driver sees it. `placement` says what each gets,
+`nodes` what the cluster has, `plan` how many workers each node shall have, `crew` sees to it, and `agency`
+makes them. `deaths` says why one was lost, `patience` whether it was silent or nobody listened,
+`predecessors` ends those of earlier coordinators, `privacy` keeps passwords from Ray.
+Nothing else in Sweeper imports ray.
 """
 
 import os
@@ -17,8 +19,8 @@ if os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
 
 from sweeper.workers.ray.connection import cluster
 from sweeper.workers.ray.metrics import RaySink
-from sweeper.workers.ray.placement import Placement, capacity, gpu_share, place
+from sweeper.workers.ray.placement import Placement, capacity, place
 from sweeper.workers.ray.pool import RayWorkers
 from sweeper.workers.ray.predecessors import namespace
 
-__all__ = ["Placement", "RaySink", "RayWorkers", "capacity", "cluster", "gpu_share", "namespace", "place"]
+__all__ = ["Placement", "RaySink", "RayWorkers", "capacity", "cluster", "namespace", "place"]

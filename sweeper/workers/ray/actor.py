@@ -2,7 +2,7 @@
 
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 
@@ -11,7 +11,12 @@ from sweeper.errors import CheckpointError
 from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, Trial
 from sweeper.training.data import Dataset
-from sweeper.workers.blame import first_line
+from sweeper.workers.blame import blame, first_line
+from sweeper.workers.memory import Memory
+from sweeper.workers.stretch import Stretch
+
+if TYPE_CHECKING:
+    from sweeper.workers.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,33 +29,77 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a worker's process runs; `gpu` is the one that it was given, by Ray's number on that node."""
+
+    node_id: str
+    host: str
+    gpu: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A stretch, and the GPU's memory after it; None without a GPU."""
+
+    stretch: Stretch
+    memory: Memory | None
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """An assignment could not begin: why its checkpoint can't be read."""
 
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """A GPU's memory was not enough for the trial."""
+
+    cause: str
+
+
 class Actor:
-    """A worker. torch is imported when it is made, once."""
+    """A worker with `gpus` GPUs, or a share of one. `prepare` is called once, before the first trial."""
+
+    _trainer: "Trainer"
 
     def __init__(
-        self, experiment: Experiment, dataset: Dataset, gpu_share: float, checkpoints: CheckpointFiles | None
+        self, experiment: Experiment, dataset: Dataset, gpus: float, checkpoints: CheckpointFiles | None
     ) -> None:
-        from sweeper.training.device import limit_memory
+        self._given = (experiment, dataset, gpus, checkpoints)
+
+    def hello(self) -> Arrival:
+        """Where it runs, as soon as it runs."""
+        context = ray.get_runtime_context()
+        gpu = ",".join(context.get_accelerator_ids().get("GPU", []))
+        return Arrival(context.get_node_id(), socket.gethostname(), gpu)
+
+    def prepare(self) -> str:
+        """Import torch and take the images in; gives the device's model."""
         from sweeper.workers.trainer import Trainer
 
-        limit_memory(gpu_share)
-        self._trainer = Trainer(experiment, dataset, use_gpu=gpu_share > 0, checkpoints=checkpoints)
+        experiment, dataset, gpus, checkpoints = self._given
+        self._trainer = Trainer(
+            experiment, dataset, use_gpu=gpus > 0, gpu_share=min(gpus, 1.0), checkpoints=checkpoints
+        )
+        return self._trainer.device
 
-    def hello(self) -> tuple[str, str, str]:
-        """The worker's node id, host and device, once it is ready."""
-        return ray.get_runtime_context().get_node_id(), socket.gethostname(), self._trainer.device
+    def memory(self) -> Memory | None:
+        """The GPU's memory; None without a GPU."""
+        return self._trainer.memory
 
-    def advance(self, begin: Assignment | None, until_epoch: int) -> Any:
+    def advance(self, begin: Assignment | None, until_epoch: int) -> Report | Unreadable | OutOfMemory:
         """Train up to and including `until_epoch`; `begin` is given with a trial's first stretch."""
-        if begin is not None:
-            try:
+        from sweeper.training.device import is_out_of_memory
+
+        try:
+            if begin is not None:
                 self._trainer.begin(begin.trial, begin.attempt, begin.checkpoint)
-            except CheckpointError as error:
-                return Unreadable(first_line(error))
-        return self._trainer.advance(until_epoch)
+            return Report(self._trainer.advance(until_epoch), self.memory())
+        except CheckpointError as error:
+            return Unreadable(first_line(error))
+        except Exception as error:
+            if is_out_of_memory(error):
+                return OutOfMemory(blame(error))
+            raise

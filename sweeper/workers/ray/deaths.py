@@ -8,9 +8,16 @@ died while its node stayed up.
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import ActorUnavailableError, GetTimeoutError, OutOfMemoryError, RayError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    GetTimeoutError,
+    OutOfMemoryError,
+    RayError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweeper.workers.ray import nodes
 from sweeper.workers.ray.worker import Worker
 
 CERTAINTY_S = 5.0
@@ -31,10 +38,12 @@ def of_process(worker: Worker, error: RayError) -> Death:
     """Why a call to `worker` came to nothing."""
     if isinstance(error, ActorUnavailableError):
         error = _later(worker.actor) or error
-    if not _is_known_alive(worker.node_id):
-        return Death(f"its node {_host(worker)} died", strike=False)
+    if isinstance(error, ActorUnschedulableError) or not _is_known_alive(worker.node_id):
+        return of_node(worker)
+    if worker.is_draining or worker.node_id in nodes.draining():
+        return by_leaving(worker)
     if isinstance(error, ActorUnavailableError | GetTimeoutError):
-        return Death(f"its node {_host(worker)} can't be reached", strike=False)
+        return Death(f"its node {worker.host} can't be reached", strike=False)
     if worker.sign_of_life is not None and _failed(worker.sign_of_life):
         return Death("its process died before it began", strike=False)
     if isinstance(error, OutOfMemoryError):
@@ -42,10 +51,20 @@ def of_process(worker: Worker, error: RayError) -> Death:
     return Death("its process died", strike=True)
 
 
+def of_node(worker: Worker) -> Death:
+    """The worker's node is no more."""
+    return Death(f"its node {worker.host} died", strike=False)
+
+
+def by_leaving(worker: Worker) -> Death:
+    """The worker's node is about to leave the cluster."""
+    return Death(f"its node {worker.host} is leaving", strike=False)
+
+
 def by_hanging(worker: Worker) -> Death:
     """Why `worker` has not reported within its limit: it hangs, or its node is out of reach."""
     if not _answers(worker.node_id):
-        return Death(f"its node {_host(worker)} can't be reached", strike=False)
+        return Death(f"its node {worker.host} can't be reached", strike=False)
     return Death(f"hung: no report for {round(worker.limit_s, 1):g} s", strike=True)
 
 
@@ -90,7 +109,3 @@ def _times_out(call: Any) -> bool:
         ray.cancel(call, force=True)
         return True
     return False
-
-
-def _host(worker: Worker) -> str:
-    return worker.slot.node if worker.slot else ""

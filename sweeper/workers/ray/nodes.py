@@ -1,37 +1,75 @@
-"""Which nodes the connected cluster has, which of them leave, and what its autoscaler may add."""
+"""What Ray says of its nodes, and what is asked of those who can add some."""
 
-import logging
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
-logger = logging.getLogger("sweeper.ray")
+from sweeper.workers.ray.plan import Need, Node
+
+MOST_BUNDLES = 1_000
+"""An autoscaler is asked for no more workers than this at once."""
 
 
-def living() -> list[dict[str, Any]]:
-    """The nodes that are up and stay."""
-    leaving = draining()
-    return [node for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
+def survey() -> list[Node]:
+    """The nodes that are alive; none while the head can't be asked.
+
+    Takes three calls of the head, about half a millisecond each.
+    """
+    leaving, free = draining(), _free()
+    try:
+        return [_node(entry, free, leaving) for entry in ray.nodes() if entry["Alive"]]
+    except RayError:
+        return []
 
 
 def draining() -> frozenset[str]:
-    """The ids of the nodes that are up and about to leave: preempted, or taken away by their operator.
-
-    Ray has no public way to ask; where its own way is gone, none is seen leaving, and a node that went is
-    noticed by its silence.
-    """
+    """The ids of the nodes that are about to leave. Ray has no public call for that."""
     try:
         return frozenset(ray._private.state.state.get_draining_nodes())
     except (AttributeError, RayError):
         return frozenset()
 
 
-def ask_for(n_workers: int, cpus: int, gpus: float) -> None:
-    """Tell the cluster's autoscaler, if it has one, how many workers would have work; 0 takes it back."""
-    share = {"CPU": float(cpus), **({"GPU": gpus} if gpus else {})}
+def may_grow() -> bool:
+    """Whether an autoscaler says that it could add nodes."""
     try:
-        request_resources(bundles=[share] * n_workers)
-    except (RayError, OSError, ValueError) as error:
-        logger.debug("the autoscaler can't be asked: %s", error)
+        return bool(ray._private.state.state.get_max_resources_from_cluster_config())
+    except (AttributeError, RayError):
+        return False
+
+
+def ask_for(need: Need, n_workers: int) -> None:
+    """Ask the autoscaler for a cluster with room for `n_workers`; 0 takes it back.
+
+    The latest request of all counts until the next; where there is no autoscaler nobody reads it.
+    """
+    bundle = {"CPU": need.cpus, **({"GPU": need.gpus} if need.gpus else {})}
+    with contextlib.suppress(RayError, RuntimeError, OSError):
+        request_resources(bundles=[bundle] * min(n_workers, MOST_BUNDLES))
+
+
+def _free() -> Mapping[str, Mapping[str, float]]:
+    """What nobody holds, by node; a node that is not told of has all."""
+    try:
+        known: Mapping[str, Mapping[str, float]] = ray._private.state.available_resources_per_node()
+    except (AttributeError, RayError):
+        return {}
+    return known
+
+
+def _node(entry: Mapping[str, Any], free: Mapping[str, Mapping[str, float]], leaving: frozenset[str]) -> Node:
+    name, has = entry["NodeID"], entry["Resources"]
+    left = free.get(name, has)
+    return Node(
+        id=name,
+        host=entry["NodeManagerHostname"],
+        cpus=has.get("CPU", 0),
+        gpus=has.get("GPU", 0),
+        free_cpus=left.get("CPU", 0),
+        free_gpus=left.get("GPU", 0),
+        is_draining=name in leaving,
+    )

@@ -1,4 +1,4 @@
-"""How many workers fit on the connected cluster, and what each gets."""
+"""What each worker gets, and how many there may be."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,51 +7,59 @@ import ray
 
 from sweeper.errors import ClusterError
 from sweeper.experiment.sections import Resources
-from sweeper.workers.ray import nodes
-
-MOST = 1_000
-"""So many workers that need nothing fit on a node."""
+from sweeper.workers.ray import nodes, plan
+from sweeper.workers.ray.plan import Need
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What each worker gets, and how many workers there shall be; `grows`: as many as fit at any time."""
+    """What each worker gets, and how many workers there may be at most; None: as many as fit.
+
+    `may_share`: `gpus` is where a sweep begins, and a smaller share is found by measuring. `asks_for_nodes`:
+    an autoscaler is told what the sweep could use.
+    """
 
     cpus: int
     gpus: float
-    n_workers: int
-    grows: bool = False
+    n_workers: int | None
+    may_share: bool = False
+    asks_for_nodes: bool = False
 
 
-def place(resources: Resources, n_workers: int | Literal["auto"]) -> Placement:
+def place(
+    resources: Resources,
+    n_workers: int | Literal["auto"],
+    *,
+    n_trials: int | None = None,
+    is_joined: bool = False,
+) -> Placement:
     """The workers that `resources` asks for on the connected cluster; `auto` is as many as fit.
 
-    Raises ClusterError where not even one fits on any node.
+    More than `n_trials` would find no work. `is_joined`: the cluster is not this process's own, and may have
+    an autoscaler. Raises ClusterError where not even one fits on any node, nor on one that could be added.
     """
-    cpus, gpus = resources.cpus_per_trial, gpu_share(resources.gpus_per_trial)
-    fitting = capacity(cpus, gpus)
-    if not fitting:
-        needs = f"{cpus} CPU and {gpus:g} GPU"
+    gpus = gpus_each(resources.gpus_per_trial)
+    need = Need(resources.cpus_per_trial, gpus)
+    if not capacity(need) and not (is_joined and nodes.may_grow()):
+        needs = f"{need.cpus} CPU and {gpus:g} GPU"
         raise ClusterError(f"no node of the Ray cluster has the {needs} that a worker needs")
-    grows = n_workers == "auto"
-    return Placement(cpus, gpus, fitting if n_workers == "auto" else n_workers, grows)
+    limits = [limit for limit in (n_workers, n_trials) if limit is not None and limit != "auto"]
+    return Placement(
+        need.cpus,
+        gpus,
+        min(limits, default=None),
+        may_share=resources.gpus_per_trial == "auto" and gpus > 0,
+        asks_for_nodes=is_joined,
+    )
 
 
-def gpu_share(wanted: float | Literal["auto"]) -> float:
-    """The share of a GPU that each worker gets: `auto` is a whole one where the cluster has any."""
+def gpus_each(wanted: float | Literal["auto"]) -> float:
+    """How much of a GPU each worker begins with: `auto` is a whole one where the cluster has any."""
     if wanted != "auto":
         return wanted
     return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def capacity(cpus: int, gpus: float) -> int:
-    """How many workers with that share of processors and GPUs fit on the nodes that are up and stay."""
-    wanted = {"CPU": cpus, "GPU": gpus}
-    shares = {resource: share for resource, share in wanted.items() if share}
-    return sum(
-        min(
-            (int(node["Resources"].get(name, 0) / share + 1e-9) for name, share in shares.items()),
-            default=MOST,
-        )
-        for node in nodes.living()
-    )
+def capacity(need: Need) -> int:
+    """How many such workers fit on the cluster's living nodes."""
+    return plan.room(nodes.survey(), need)

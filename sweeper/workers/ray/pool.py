@@ -1,40 +1,39 @@
 """Keeps the workers' contract with actors on a Ray cluster.
 
 One call per stretch of epochs, so nothing has to be cancelled. Ray restarts and retries nothing: an actor
-that dies or hangs is reported as `Lost` and replaced here. The images lie in the object store once per node,
-and every worker reads them without a copy.
+that dies or hangs is reported as `Lost`, and `crew` sees to it that others take its place. The images lie in
+the object store once per node, and every worker reads them without a copy.
 """
 
-import itertools
 import logging
 import math
 import time
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnschedulableError, RayError, RayTaskError
 
 from sweeper.checkpoints import CheckpointFiles
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
-from sweeper.records import Checkpoint, Trial, WorkerInfo
+from sweeper.records import Checkpoint, Trial, TrialKey
 from sweeper.training.data import Dataset
-from sweeper.workers.blame import blame, first_line
+from sweeper.workers.blame import blame
 from sweeper.workers.protocol import Advanced, Lost, Slot
 from sweeper.workers.ray import deaths, nodes, predecessors
-from sweeper.workers.ray.actor import Actor, Unreadable
+from sweeper.workers.ray.actor import Actor, Arrival, OutOfMemory, Report, Unreadable
+from sweeper.workers.ray.agency import RayAgency
+from sweeper.workers.ray.crew import Crew
 from sweeper.workers.ray.deaths import Death
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
-from sweeper.workers.ray.placement import Placement, capacity
-from sweeper.workers.ray.worker import Worker
+from sweeper.workers.ray.placement import Placement
+from sweeper.workers.ray.plan import Need
+from sweeper.workers.ray.worker import Stage, Worker
 
 logger = logging.getLogger("sweeper.ray")
 
 START_FAILURES = 3
 """So many actors in a row that die in one place before they are ready end the sweep, if there is no other."""
-
-LOOK_S = 2.0
-"""How often the pool looks which nodes there are; it takes about a millisecond."""
 
 VACANT_S = 60.0
 """After so long without any worker it is worth a line."""
@@ -45,6 +44,7 @@ class RayWorkers:
 
     `token` is the sweep's lease token: it makes the actors' names unique to this coordinator. `namespace` is
     the sweep's own; workers in it with an older token are killed. `checkpoints` is where progress is saved.
+    `actor` is what runs in a worker's process.
     """
 
     def __init__(
@@ -57,183 +57,191 @@ class RayWorkers:
         placement: Placement,
         namespace: str = "sweeper",
         checkpoints: CheckpointFiles | None = None,
+        actor: type[Actor] = Actor,
     ) -> None:
         self._placement = placement
-        self._sweep = sweep
-        self._token = token
-        self._namespace = namespace
-        self._checkpoints = checkpoints
-        self._serials = itertools.count()
         self._wakefulness = Wakefulness()
         self._vacancy = Vacancy(VACANT_S)
+        self._out_of_memory: set[TrialKey] = set()
+        self._unheard: list[Lost] = []
         if n_ended := predecessors.end_older(namespace, sweep, token):
             logger.info("sweep %s: ended %d workers of an earlier coordinator", sweep, n_ended)
-        self._experiment = ray.put(experiment)
         self._dataset = ray.put(dataset)
-        self._workers: list[Worker] = []
-        self._leaving: frozenset[str] = frozenset()
-        self._looked_at = -math.inf
-        self._given_back: list[Lost] = []
-        self._resize()
-        if placement.grows:
-            nodes.ask_for(experiment.n_trials, placement.cpus, placement.gpus)
-
-    def _spawn(self, failures: int = 0) -> Worker:
-        serial = next(self._serials)
-        name = predecessors.actor_name(self._sweep, self._token, serial)
-        # num_cpus is what Ray schedules by; without it an actor is placed by one CPU and then runs on none.
-        actor_class = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1)(Actor)
-        cpus, gpus = self._placement.cpus, self._placement.gpus
+        self._agency = RayAgency(
+            (ray.put(experiment), self._dataset),
+            sweep=sweep,
+            token=token,
+            namespace=namespace,
+            checkpoints=checkpoints,
+            actor=actor,
+        )
+        self._crew = Crew(placement, self._agency, nodes.survey)
+        self._asked_for: Need | None = None
         try:
-            actor = actor_class.options(
-                name=name, namespace=self._namespace, num_cpus=cpus, num_gpus=gpus
-            ).remote(self._experiment, self._dataset, gpus, self._checkpoints)
-        except (RayError, ValueError) as error:  # ValueError: the name is taken, or no such share of a GPU
+            self._look()
+        except ClusterError:
             self.close()
-            raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
-        return Worker(serial, actor, actor.hello.options(name="start").remote(), failures)
+            raise
 
     @property
     def n_ready(self) -> int:
         """How many workers have started."""
-        return sum(worker.slot is not None for worker in self._workers)
+        return sum(worker.is_ready for worker in self._crew.workers)
 
     def slots(self) -> list[Slot]:
         """The workers that are ready and have no trial."""
-        return [worker.slot for worker in self._free() if worker.slot]
+        return [worker.slot for worker in self._crew.workers if worker.is_free and worker.slot]
 
     def start(
         self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
     ) -> Slot:
-        """Give `trial` to a free worker."""
-        free = self._free()
+        """Give `trial` to a free worker.
+
+        One that ran out of memory on a share of a GPU goes to a worker that is made for it, alone on a GPU;
+        it may have to wait until others are through there.
+        """
+        free = [worker for worker in self._crew.workers if worker.is_free]
         worker = next((each for each in free if each.slot != avoid), free[0])
-        assert worker.slot is not None
+        if trial.key in self._out_of_memory and worker.gpus < 1:
+            assert worker.slot is not None
+            worker = self._crew.alone(worker.slot.device) or worker
         worker.take(trial, attempt, checkpoint)
+        assert worker.slot is not None
         return worker.slot
 
     def advance(self, slot: Slot, until_epoch: int, limit_s: float = math.inf) -> None:
-        """Send the worker on; the first call carries the trial. From a node that leaves it is given back."""
-        worker = self._at(slot)
-        if worker.node_id not in self._leaving:
+        """Send the worker on; the first call carries the trial.
+
+        One whose node is about to leave trains no further: its trial is reported as lost.
+        """
+        worker = next(worker for worker in self._crew.workers if worker.slot == slot)
+        if not worker.is_draining:
             worker.send(until_epoch, limit_s)
-        elif (lost := _lost(worker, Death(f"its node {slot.node} is leaving", strike=False))) is not None:
-            self._given_back.append(lost)
-            self._replace(worker)
+        elif lost := _lost(worker, deaths.by_leaving(worker)):
+            self._unheard.append(lost)
+            self._crew.remove(worker)
 
     def discard(self, slot: Slot) -> None:
         """Take the trial away. A call under way is let run, to its limit; what it gives is dropped.
 
         The worker may be gone already, where `wait` had found that out and then raised.
         """
-        for worker in self._workers:
-            if worker.slot == slot:
-                worker.trial = None
+        self._unheard = [lost for lost in self._unheard if lost.slot != slot]
+        for worker in [each for each in self._crew.workers if each.slot == slot]:
+            worker.trial = None
+            self._crew.released(worker)
 
     def wait(self, timeout_s: float) -> list[Advanced | Lost]:
-        """Collect what workers report; replace those that died or hang."""
+        """Collect what workers report; replace those that died or hang, and follow the cluster's changes."""
         slept_s = self._wakefulness.look()
-        self._look_at_nodes()
-        if self._given_back:
-            given_back, self._given_back = self._given_back, []
-            return list(given_back)
-        calls = {worker.call: worker for worker in self._workers if worker.call is not None}
-        ready = _ready(list(calls), timeout_s)
+        self._look()
+        calls = {worker.call: worker for worker in self._crew.workers if worker.call is not None}
+        ready = _ready(list(calls), 0 if self._unheard else timeout_s)
         slept_s += self._wakefulness.look(expected_s=timeout_s)
         now = self._wakefulness.looked_at
-        for worker in self._workers:
+        for worker in self._crew.workers:
             worker.deadline += slept_s
         events = [self._collect(calls[call]) for call in ready]
-        events += [self._give_up_on(worker) for worker in list(self._workers) if worker.deadline < now]
+        late = [worker for worker in self._crew.workers if worker.deadline < now]
+        events += [self._give_up_on(worker) for worker in late]
         self._tell_if_vacant()
-        return [event for event in events if event is not None]
+        unheard, self._unheard = self._unheard, []
+        return [*unheard, *(event for event in events if event is not None)]
 
     def close(self) -> None:
-        """Kill every worker."""
-        for worker in self._workers:
-            ray.kill(worker.actor)
-        self._workers = []
-        if self._placement.grows:
-            nodes.ask_for(0, self._placement.cpus, self._placement.gpus)
+        """Kill every worker, and take back what an autoscaler was asked for."""
+        for worker in self._crew.workers:
+            self._agency.dismiss(worker)
+        self._crew.workers.clear()
+        if self._asked_for:
+            nodes.ask_for(self._asked_for, 0)
 
-    def _look_at_nodes(self) -> None:
-        """Every now and then: leave nodes that leave, and be as many as fit, where that is asked for."""
-        if time.monotonic() - self._looked_at < LOOK_S:
-            return
-        self._looked_at = time.monotonic()
-        self._leaving = nodes.draining()
-        for worker in [each for each in self._workers if each.is_free and each.node_id in self._leaving]:
-            self._replace(worker)
-        self._resize()
-
-    def _resize(self) -> None:
-        """Have as many workers as are wanted and fit, at least one; of too many those go that wait."""
-        fitting = capacity(self._placement.cpus, self._placement.gpus)
-        n_workers = max(fitting if self._placement.grows else min(self._placement.n_workers, fitting), 1)
-        for _ in range(len(self._workers), n_workers):
-            self._workers.append(self._spawn())
-        waiting = [worker for worker in self._workers if worker.slot is None]
-        for worker in waiting[: max(len(self._workers) - n_workers, 0)]:
-            ray.kill(worker.actor)
-            self._workers.remove(worker)
-
-    def _free(self) -> list[Worker]:
-        """The workers that are ready for a trial, on nodes that stay."""
-        return [each for each in self._workers if each.is_free and each.node_id not in self._leaving]
-
-    def _at(self, slot: Slot) -> Worker:
-        return next(worker for worker in self._workers if worker.slot == slot)
+    def _look(self) -> None:
+        lost = [_lost(worker, deaths.of_node(worker)) for worker in self._crew.look()]
+        self._unheard += [each for each in lost if each is not None]
+        if self._placement.asks_for_nodes and self._asked_for != self._crew.need:
+            self._asked_for = self._crew.need
+            nodes.ask_for(self._crew.need, self._placement.n_workers or 0)
 
     def _collect(self, worker: Worker) -> Advanced | Lost | None:
         try:
             result = ray.get(worker.answered())
         except RayTaskError as error:  # the trial raised; the process lives on
             return self._raised(worker, error)
+        except ActorUnschedulableError:  # its node is gone, or about to go
+            self._crew.remove(worker)
+            return _lost(worker, deaths.of_node(worker))
         except RayError as error:
             death = deaths.of_process(worker, error)
-            self._replace(worker, error)
+            self._replace(worker, _last_line(error))
             return _lost(worker, death)
-        if worker.slot is None:
-            self._welcome(worker, *result)
+        if isinstance(result, Arrival):
+            if worker.stage is Stage.COMING:
+                worker.arrived(result)
             return None
+        if not worker.is_ready:
+            self._welcome(worker, result)
+            return None
+        return self._heard(worker, result)
+
+    def _heard(self, worker: Worker, result: Report | Unreadable | OutOfMemory) -> Advanced | Lost | None:
         if isinstance(result, Unreadable):
-            return _lost(worker, Death(result.cause, strike=False), unreadable_checkpoint=True)
-        return _advanced(worker, worker.slot, result)
+            return self._given_back(worker, Death(result.cause, strike=False), unreadable_checkpoint=True)
+        if isinstance(result, OutOfMemory):
+            if worker.trial is not None:
+                self._out_of_memory.add(worker.trial.key)
+            return self._given_back(worker, Death(result.cause, strike=True))
+        worker.heard(result.memory)
+        if worker.slot is None or worker.trial is None:
+            return None
+        stretch, key = result.stretch, worker.trial.key
+        told = (stretch.records, stretch.outcome, stretch.setup_s, stretch.test)
+        return Advanced(worker.slot, key, worker.attempt, *told, stretch.checkpoint, stretch.checkpoint_error)
+
+    def _given_back(
+        self, worker: Worker, death: Death, *, unreadable_checkpoint: bool = False
+    ) -> Lost | None:
+        """The worker is as good as ever, but its trial is lost."""
+        lost = _lost(worker, death, unreadable_checkpoint=unreadable_checkpoint)
+        self._crew.released(worker)
+        return lost
 
     def _raised(self, worker: Worker, error: RayTaskError) -> Lost | None:
         lost = _lost(worker, Death(blame(error.cause), strike=True))
-        if worker.slot is None or self._placement.gpus:
-            # A worker that can't even say hello is of no use, nor a GPU process after an error: CUDA may
-            # refuse everything from then on, and such a worker would fail trial after trial.
-            self._replace(worker, error)
+        if not worker.is_ready or worker.gpus:
+            # A worker that can't get ready is of no use, nor a GPU process after an error: CUDA may refuse
+            # everything from then on, and such a worker would fail trial after trial.
+            self._replace(worker, _last_line(error))
+        elif worker.is_leaving:
+            self._crew.remove(worker)
         return lost
 
     def _give_up_on(self, worker: Worker) -> Lost | None:
         """Kill a worker that hangs. Its trial may have been taken away already: its slot is needed."""
-        ray.kill(worker.actor)
+        self._agency.dismiss(worker)
         lost = _lost(worker, deaths.by_hanging(worker)) if worker.trial else None
-        self._replace(worker)
+        self._replace(worker, f"not ready after {worker.limit_s:g} s")
         return lost
 
-    def _welcome(self, worker: Worker, node_id: str, host: str, device: str) -> None:
-        worker.node_id = node_id
-        worker.slot = WorkerInfo(worker=f"{self._token}/{worker.serial}", node=host, device=device)
+    def _welcome(self, worker: Worker, device: str) -> None:
+        worker.stage = Stage.READY
+        worker.slot = worker.slot or self._agency.name(worker, device)
+        if worker.asked is not None:  # a trial waited for it
+            worker.send(*worker.asked)
 
-    def _replace(self, worker: Worker, error: RayError | None = None) -> None:
+    def _replace(self, worker: Worker, why: str) -> None:
         """Put a new actor in the place of one that is dead or of no use any more."""
-        ray.kill(worker.actor)
-        failures = 0 if worker.slot else worker.failures + 1
-        if failures >= START_FAILURES and not any(each.slot for each in self._workers):
-            raise ClusterError(f"Ray workers can't start: {_last_line(error)}") from error
-        self._workers[self._workers.index(worker)] = self._spawn(failures)
+        failures = 0 if worker.is_ready else worker.failures + 1
+        if failures >= START_FAILURES and not any(each.is_ready for each in self._crew.workers):
+            raise ClusterError(f"Ray workers can't start: {why}")
+        self._crew.replace(worker, failures)
 
     def _tell_if_vacant(self) -> None:
-        if self._vacancy.lasts(is_vacant=not any(worker.slot for worker in self._workers)):
-            cpus, gpus = self._placement.cpus, self._placement.gpus
+        if self._vacancy.lasts(is_vacant=not self.n_ready):
             logger.warning(
                 "no worker for %.0f s: each needs %d CPU and %g GPU, and the nodes of the Ray cluster have "
                 "room for %d; waiting for more",
-                VACANT_S, cpus, gpus, capacity(cpus, gpus),
+                VACANT_S, self._crew.need.cpus, self._crew.need.gpus, self._crew.room,
             )  # fmt: skip
 
 
@@ -248,23 +256,6 @@ def _ready(calls: list[Any], timeout_s: float) -> list[Any]:
     return list(ready)
 
 
-def _advanced(worker: Worker, slot: Slot, result: Any) -> Advanced | None:
-    """What a worker reports of its trial; None where that was taken away."""
-    if worker.trial is None:
-        return None
-    return Advanced(
-        slot,
-        worker.trial.key,
-        worker.attempt,
-        result.records,
-        result.outcome,
-        result.setup_s,
-        result.test,
-        result.checkpoint,
-        result.checkpoint_error,
-    )
-
-
 def _lost(worker: Worker, death: Death, *, unreadable_checkpoint: bool = False) -> Lost | None:
     """The worker's trial is lost, if it had one; it has none any more."""
     trial, worker.trial = worker.trial, None
@@ -273,7 +264,7 @@ def _lost(worker: Worker, death: Death, *, unreadable_checkpoint: bool = False) 
     return Lost(worker.slot, trial.key, worker.attempt, *death, unreadable_checkpoint)
 
 
-def _last_line(error: BaseException | None) -> str:
+def _last_line(error: BaseException) -> str:
     """A remote traceback's last line: the error itself."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
