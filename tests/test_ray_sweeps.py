@@ -1,6 +1,5 @@
 """Whole sweeps on real Ray processes, launched as users launch them, disturbed while they run."""
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -25,7 +24,7 @@ EXPERIMENT = """
 name = "disturbed"
 [data]
 name = "synthetic"
-train_size = 1500
+train_size = 1000
 val_size = 200
 test_size = 100
 [model]
@@ -149,27 +148,36 @@ def test_a_sweep_outlives_its_workers_deaths(launch: Callable[..., Launched], un
     assert (lost["why"] == "its process died").all()
 
 
-@pytest.mark.parametrize(("number", "n_finished"), [(signal.SIGTERM, 13)])  # SIGINT: test_ray_signals.py
-def test_a_signal_leaves_a_sweep_that_resume_finishes(
-    number: signal.Signals, n_finished: int, launch: Callable[..., Launched], undisturbed: Sweep
+def test_a_killed_coordinator_is_replaced_at_once_a_told_one_hands_over_and_nothing_is_lost_or_doubled(
+    launch: Callable[..., Launched], undisturbed: Sweep
 ) -> None:
+    """Killed in the search, told to end in the finals; SIGINT: test_ray_signals.py."""
     launched = launch()
-    launched.wait_until(lambda: launched.finished() >= n_finished)
+    launched.wait_until(lambda: launched.finished() >= 4)
+    workers = launched.workers()
+    launched.process.kill()
+    launched.process.communicate()
+    halted = load("disturbed", launched.store)
+    assert halted.info.state is SweepState.INTERRUPTED, "its process is gone, whatever its lease says"
+    finished = halted.trials.loc[halted.trials["state"] == "complete"]
+    given_up = workers
+
+    launched = launch("resume")
+    launched.wait_until(lambda: launched.finished() >= 13)
     launched.wait_until(lambda: len(launched.workers("train", "final")) == 2)
     workers = launched.workers()
     began = time.monotonic()
-    if number is signal.SIGINT:
-        os.killpg(launched.process.pid, number)  # as a terminal does: Ray's processes get it too
-    else:
-        launched.process.send_signal(number)
+    launched.process.send_signal(signal.SIGTERM)
     launched.wait_until(launched.is_released)  # before Ray is shut down
     status, out, err = launched.end(20)
     assert time.monotonic() - began < 8, "less than 3 s where nothing else runs"
     assert (status, out) == (130, "")
     assert err.splitlines()[-1] == "sweeper: interrupted; `sweeper resume disturbed` goes on"
     assert "Traceback" not in err
+    assert "waiting" not in err
     assert "SIGTERM" not in err, "Ray's own handler prints a stack"
     assert end_soon(workers)
+    assert end_soon(given_up)
     halted = load("disturbed", launched.store)
     assert halted.info.state is SweepState.INTERRUPTED
     assert halted.info.trials["running"] == 0
@@ -179,29 +187,10 @@ def test_a_signal_leaves_a_sweep_that_resume_finishes(
     status, out, err = launch("resume").end()
     assert status == 0, err
     assert "best setting" in out
-    assert_same_results(load("disturbed", launched.store), undisturbed)
-
-
-def test_a_killed_coordinator_is_replaced_at_once_and_nothing_is_lost_or_doubled(
-    launch: Callable[..., Launched], undisturbed: Sweep
-) -> None:
-    launched = launch()
-    launched.wait_until(lambda: launched.finished() >= 4)
-    workers = launched.workers()
-    launched.process.kill()
-    launched.process.communicate()
-    halted = load("disturbed", launched.store)
-    assert halted.info.state is SweepState.INTERRUPTED, "its process is gone, whatever its lease says"
-    finished = halted.trials.loc[halted.trials["state"] == "complete"]
-
-    status, _, err = launch("resume").end()
-    assert status == 0, err
-    assert "waiting" not in err
     sweep = load("disturbed", launched.store)
     assert_same_results(sweep, undisturbed)
     kept = sweep.trials.loc[finished.index]
     pd.testing.assert_frame_equal(kept, finished)
-    assert end_soon(workers)
 
 
 def is_open(database: str, process: psutil.Process) -> bool:
@@ -255,14 +244,37 @@ seeds = 2
 """
 
 
-@pytest.mark.parametrize("n_workers", [2])
-def test_on_ray_a_guided_search_is_exact_and_balanced_and_trials_are_given_up_at_their_rung(
-    n_workers: int, tmp_path: Path
-) -> None:
+@pytest.fixture
+def guided(tmp_path: Path) -> Sweep:
+    """A guided search that gives trials up, and its finals; a limit of seconds stopped it on its way."""
     file = tmp_path / "given-up.toml"
     file.write_text(GIVEN_UP)
-    sweep = run(file, f"sqlite:///{tmp_path / 'store.db'}", workers=n_workers)
-    trials, epochs = sweep.trials, sweep.epochs
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+
+    def sweeper_command(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sweeper", *words, "--store", store, "--workers", "2"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=110)
+
+    first = sweeper_command("run", str(file), "--set", "budget.max_seconds=1")
+    assert first.returncode in (0, 1), first.stderr
+    assert "budget.max_seconds = 1 are over, " in first.stderr
+    assert " s are spent; left out: " in first.stderr
+    stopped = load("given-up", store)
+    assert stopped.info.state is SweepState.STOPPED
+    assert stopped.info.trials["running"] == 0
+    n_done = int(stopped.trials["state"].isin(["complete", "pruned"]).sum())
+    assert 1 <= n_done < 24
+    again = sweeper_command("resume", "given-up", "--set", "budget.max_seconds=0")
+    assert again.returncode == 0, again.stderr
+    assert "led the search" in again.stdout or "these seeds cannot decide" in again.stdout
+    return load("given-up", store)
+
+
+def test_on_ray_a_guided_search_is_exact_and_balanced_and_trials_are_given_up_at_their_rung(
+    guided: Sweep,
+) -> None:
+    assert guided.info.state is SweepState.COMPLETE
+    trials, epochs = guided.trials, guided.epochs
     search, final = (trials[trials["phase"] == phase] for phase in ("search", "final"))
 
     assert search.groupby("optimizer")["number"].apply(sorted).tolist() == [list(range(8))] * 3
@@ -289,27 +301,3 @@ def test_on_ray_a_guided_search_is_exact_and_balanced_and_trials_are_given_up_at
     best = search[search["state"] == "complete"].query("origin == 'proposed'")
     best = best.sort_values("val_loss").groupby("optimizer")["number"].first()
     assert {setting for setting in final["setting"] if setting} == set(best)
-
-
-def test_a_limit_of_seconds_stops_a_sweep_on_ray_and_a_resume_lifts_it(tmp_path: Path) -> None:
-    file = tmp_path / "given-up.toml"
-    file.write_text(GIVEN_UP)
-    store = f"sqlite:///{tmp_path / 'store.db'}"
-
-    def sweeper_command(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sweeper", *words, "--store", store, "--workers", "2"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=110)
-
-    first = sweeper_command("run", str(file), "--set", "budget.max_seconds=1", "--set", "search.pruner=none")
-    assert first.returncode in (0, 1), first.stderr
-    assert "budget.max_seconds = 1 are over, " in first.stderr
-    assert " s are spent; left out: " in first.stderr
-    stopped = load("given-up", store)
-    assert stopped.info.state is SweepState.STOPPED
-    assert stopped.info.trials["running"] == 0
-    n_done = int((stopped.trials["state"] == "complete").sum())
-    assert 1 <= n_done < 24
-    again = sweeper_command("resume", "given-up", "--set", "budget.max_seconds=0")
-    assert again.returncode == 0, again.stderr
-    assert load("given-up", store).info.state is SweepState.COMPLETE
-    assert "led the search" in again.stdout or "these seeds cannot decide" in again.stdout

@@ -141,14 +141,17 @@ def test_trials_of_a_node_that_dies_go_to_another_without_a_strike(
     assert not sweep.attempts["strike"].any()
 
 
-LONG = ("--workers", "auto", "--set", "budget.trials_per_optimizer=6", "--set", "budget.epochs=16")
-"""Trials of several stretches, on as many workers as fit at any moment."""
+LONG = ("--workers", "auto", "--set", "budget.trials_per_optimizer=50", "--set", "budget.epochs=16")
+"""More trials than anybody waits for, of several stretches, on as many workers as fit at any moment."""
 
 
 def test_workers_come_with_nodes_and_trials_leave_those_that_leave(
     cluster: Cluster, file: Path, launch: Callable[..., Launched]
 ) -> None:
-    """One node is left of two, with one processor; a second joins, and is told that it will be taken away."""
+    """One node is left of two, with one processor; a second joins, and is told that it will be taken away.
+
+    What `auto` does not end by itself is interrupted as soon as the trial that left is complete elsewhere.
+    """
     launched = launch("run", str(file), *LONG)
     launched.wait_until(lambda: launched.finished() >= 1)
     assert len(workers_of(launched)) == 1
@@ -158,15 +161,12 @@ def test_workers_come_with_nodes_and_trials_leave_those_that_leave(
     assert time.monotonic() - joined < 30  # ten seconds, where nothing else has the processors
     cluster.tell("drain")
     launched.wait_until(lambda: any("is leaving" in (why or "") for why in reasons(launched)))
+    launched.wait_until(lambda: moved_and_complete(launched))
+    launched.process.send_signal(signal.SIGTERM)
     status, _, err = launched.end()
-    assert status == 0, err
-    sweep = load("shared", launched.store)
-    assert sweep.trials.groupby("optimizer")["state"].agg(list).to_dict() == {
-        "sgd": ["complete"] * 6,
-        "adam": ["complete"] * 6,
-    }
-    attempts = sweep.attempts
-    left = attempts[attempts["why"].str.contains("is leaving")]
+    assert status == 130, err
+    attempts = load("shared", launched.store).attempts
+    left = attempts[attempts["why"].str.contains("is leaving", na=False)]
     assert len(left) == 1
     assert not attempts["strike"].any()
     assert attempts["worker"].nunique() == 2
@@ -182,6 +182,16 @@ def workers_of(launched: Launched) -> set[str]:
 def reasons(launched: Launched) -> list[str | None]:
     """Why attempts ended so far."""
     return [why for _, why in attempts_of(launched)]
+
+
+def moved_and_complete(launched: Launched) -> bool:
+    """Whether a trial whose node was leaving has come to its end on another."""
+    query = """
+        SELECT count(*) FROM attempts JOIN trials ON trials.id = attempts.trial_id
+        WHERE why LIKE '%is leaving' AND trials.state = 'complete'
+    """
+    with sqlite3.connect(f"file:{launched.database}?mode=ro", uri=True) as connection:
+        return bool(connection.execute(query).fetchone()[0])
 
 
 def attempts_of(launched: Launched) -> list[tuple[str, str | None]]:

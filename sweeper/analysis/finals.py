@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sweeper import scoring
 from sweeper.analysis import scores
@@ -107,6 +107,6 @@ def _moments(name: str, values: "pd.Series[float]", *, mean: str = "_mean") -> d
 def _student(name: str, values: "pd.Series[float]") -> dict[str, float]:
     """Student's t interval of the mean."""
     n, mean = len(values), float(values.mean())
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) if n > 1 else np.nan
+    quantile = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) if n > 1 else np.nan
     half = quantile * float(values.std(ddof=1)) / np.sqrt(n) if n > 1 else np.nan
     return {f"{name}_low": mean - half, f"{name}_high": mean + half}

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from sweeper.analysis.comparison import unpaired
 from sweeper.analysis.decision import ALPHA, judge
@@ -78,5 +78,5 @@ def _chance(n_seeds: int, difference_sd: float, n_comparisons: int) -> float:
     The interval, of 95 % whatever the number of comparisons, is then beyond 0.5 as well.
     """
     pairs = np.random.default_rng(0).normal(size=(2, 1000, n_seeds))
-    p = stats.mannwhitneyu(pairs[0] + difference_sd, pairs[1], axis=1).pvalue
+    p = scipy.stats.mannwhitneyu(pairs[0] + difference_sd, pairs[1], axis=1).pvalue
     return float(np.mean(n_comparisons * p < ALPHA))

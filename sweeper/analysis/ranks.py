@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,10 +27,10 @@ def mann_whitney_p(a: Floats, b: Floats) -> float:
     The rank sum of `a` among the permutations of both samples' midranks (Mann and Whitney 1947; Lehmann 1975
     for ties). For samples too large to count, scipy's normal approximation with its correction for ties.
     """
-    doubled = np.rint(2 * stats.rankdata(np.concatenate([a, b]))).astype(np.int64)
+    doubled = np.rint(2 * scipy.stats.rankdata(np.concatenate([a, b]))).astype(np.int64)
     smaller, ranks = (len(a), doubled[: len(a)]) if len(a) <= len(b) else (len(b), doubled[len(a) :])
     if len(doubled) * smaller * int(doubled.sum()) > MOST_ADDITIONS:
-        return float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
+        return float(scipy.stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
     at_most, at_least = _rank_sum_tails(tuple(sorted(doubled.tolist())), smaller)
     observed = int(ranks.sum())
     return float(min(1.0, 2 * min(at_most[observed], at_least[observed])))
@@ -57,7 +57,7 @@ def sign_flip_p(a: Floats, b: Floats) -> float:
     observed = float(abs(differences.sum()))
     if len(differences) > MOST_PAIRS:
         spread = math.sqrt(float((differences**2).sum()))
-        return float(2 * stats.norm.sf(observed / spread)) if spread else 1.0
+        return float(2 * scipy.stats.norm.sf(observed / spread)) if spread else 1.0
     sums = np.zeros(1)
     for difference in differences:
         sums = np.concatenate([sums + difference, sums - difference])

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # scipy.stats takes most of a second, so it is loaded at its first use
 
 Floats = npt.NDArray[np.float64]
 
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 def iqm(x: Sequence[float] | Floats) -> float:
     """The interquartile mean: the mean without the lowest and the highest quarter (Agarwal et al. 2021)."""
-    return float(stats.trim_mean(np.asarray(x, dtype=np.float64), 0.25))
+    return float(scipy.stats.trim_mean(np.asarray(x, dtype=np.float64), 0.25))
 
 
 def bootstrap_interval(
@@ -23,7 +23,7 @@ def bootstrap_interval(
     """The 95 % percentile bootstrap interval of the interquartile mean (Agarwal et al. 2021)."""
     values = np.sort(np.asarray(x, dtype=np.float64))
     drawn = np.random.default_rng(seed).choice(values, (resamples, len(values)))
-    return interval(np.asarray(stats.trim_mean(drawn, 0.25, axis=1)))
+    return interval(np.asarray(scipy.stats.trim_mean(drawn, 0.25, axis=1)))
 
 
 def interval(estimates: Floats) -> tuple[float, float]:

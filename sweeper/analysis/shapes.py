@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sweeper.analysis.decision import ALPHA
 from sweeper.analysis.scores import Floats
@@ -44,7 +44,7 @@ def rise(curves: pd.DataFrame) -> tuple[int, int] | None:
     means = curves.mean().to_numpy(dtype=np.float64)
     place = int(means.argmin())
     change = (curves.iloc[:, -1] - curves.iloc[:, place]).to_numpy(dtype=np.float64)
-    quantile = float(stats.t.ppf(1 - ALPHA / (n_epochs - 1), n - 1))
+    quantile = float(scipy.stats.t.ppf(1 - ALPHA / (n_epochs - 1), n - 1))
     spread = float(change.std(ddof=1)) * max(1.0, quantile / math.sqrt(n))
     if change.mean() <= max(spread, RISE * means[place]):
         return None

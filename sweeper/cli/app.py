@@ -133,7 +133,6 @@ def run(
     """Run a sweep, with progress, and print the summary per optimizer."""
     from sweeper import api
     from sweeper.api import reporting
-    from sweeper.cli import output
     from sweeper.cli.progress import display
 
     if address is not None and is_dashboard(address):
@@ -156,6 +155,8 @@ def run(
             warm_start=warm_start,
             display=shown,
         )
+    from sweeper.cli import output
+
     status = output.print_result(sweep, as_json=as_json)
     if report is not None:
         for path in reporting.write(sweep.report(), report):
@@ -197,7 +198,6 @@ def resume(
         resume_there(name, address, settings or [], force=force, elsewhere=elsewhere)
         return
     from sweeper import api
-    from sweeper.cli import output
     from sweeper.cli.progress import display
 
     count = worker_count(workers)
@@ -213,6 +213,8 @@ def resume(
             ray_dashboard=ray_dashboard,
             display=shown,
         )
+    from sweeper.cli import output
+
     raise typer.Exit(output.print_result(sweep, as_json=as_json))
 
 
@@ -235,9 +237,11 @@ def status(
 ) -> None:
     """Show where a sweep stands: its state, its trials, and the summary per optimizer so far."""
     from sweeper import api
+
+    sweep = api.load(name, store)
     from sweeper.cli import output
 
-    output.print_status(api.load(name, store), as_json=as_json)
+    output.print_status(sweep, as_json=as_json)
 
 
 @app.command(epilog="Example: sweeper show cifar10-cnn adam 3")
@@ -252,9 +256,11 @@ def show(
 ) -> None:
     """Show one trial: its setting, its epochs and its attempts."""
     from sweeper import api
+
+    sweep = api.load(name, store)
     from sweeper.cli import output
 
-    output.print_trial(api.load(name, store), optimizer, number, final=final, as_json=as_json)
+    output.print_trial(sweep, optimizer, number, final=final, as_json=as_json)
 
 
 @data_app.command("info", epilog="Example: sweeper data info --data-dir data")

@@ -11,7 +11,6 @@ from rich.console import Console, RenderableType
 
 from sweeper.analysis import shown
 from sweeper.analysis.progress import progress
-from sweeper.analysis.report import record
 from sweeper.api import Sweep
 from sweeper.cli import notes, tables
 from sweeper.errors import NotFoundError
@@ -65,6 +64,8 @@ def print_status(sweep: Sweep, *, as_json: bool) -> None:
     info, experiment = sweep.info, sweep.experiment
     summary, verdict = sweep.summary(), sweep.verdict()
     if as_json:
+        from sweeper.analysis.report import record
+
         facts = {"objective": experiment.objective, "facts": info.facts}
         _print_json(
             {**_info(info), **facts, "summary": shown.rows(summary), "verdict": record.verdict(verdict)}
