@@ -167,6 +167,7 @@ def test_a_running_sweep_is_refused_stopped_resumed_and_ended(
         assert ended.returncode == 0, ended.stderr
         assert "job sweeper-long-2 is STOPPED; `sweeper resume long --address http://" in ended.stdout
         assert "sweep long is job sweeper-long-2" in resumed.result().stderr
+        assert resumed.result().returncode == 130, "interrupted, and resumable"
     assert load("long", store).info.state is SweepState.INTERRUPTED
     assert not load("long", store).trials["state"].eq("running").any()
     jobs = {job["id"]: job["metadata"] for job in json.loads(sweeper("jobs", "--json").stdout)}

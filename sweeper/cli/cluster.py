@@ -163,10 +163,12 @@ def _follow(jobs: "Jobs", sweep: str, job: str) -> None:
             err=True,
         )
         raise typer.Exit(130) from None
+    from sweeper.cluster import JobState
+
     ended = jobs.ended(job, ENDED_S)
     if ended.exit_status is None:
         typer.echo(f"sweeper: job {job} is {ended.state}: {one_line(ended.message)}", err=True)
-        raise typer.Exit(4)
+        raise typer.Exit(130 if ended.state is JobState.STOPPED else 4)
     raise typer.Exit(ended.exit_status)
 
 
