@@ -79,7 +79,7 @@ def summary(
     return pd.DataFrame(rows, columns=names)
 
 
-def summary_of(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+def summary_of(trials: pd.DataFrame, epochs: pd.DataFrame | None, experiment: Experiment) -> pd.DataFrame:
     """The `summary` of a sweep, under the terms of its experiment and in its order."""
     return summary(
         trials,

@@ -83,21 +83,7 @@ class Sweep:
         """The whole comparison: `html()`, `markdown()`, `record()`, and its `numbers`."""
         from sweeper.analysis import report
 
-        info = self.info
-        return report.report(
-            report.Results(
-                name=self.name,
-                state=info.state,
-                created_at=info.created_at,
-                experiment=self.experiment,
-                facts=info.facts,
-                store=self.store.url,
-                planned=[stored.trial for stored in self.store.trials(self.name)],
-                trials=self.trials,
-                epochs=self.epochs,
-                attempts=self.attempts,
-            )
-        )
+        return report.report(report.Results.of(self.store, self.info, self.experiment, self.trials))
 
     def best(self, optimizer: str | None = None) -> "Best":
         """The best setting of `optimizer`; None: of the one that leads the search.

@@ -5,7 +5,8 @@
 """
 
 from sweeper.analysis.report.content import Report, report
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.report.side_by_side import Sides, side_by_side
 
 __all__ = ["Numbers", "Report", "Results", "Sides", "report", "side_by_side"]

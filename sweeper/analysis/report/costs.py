@@ -2,7 +2,8 @@
 
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Text, Warned, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.experiment import Experiment
 from sweeper.experiment.searched import Searched, searched
 from sweeper.optimizers import ARMS

@@ -4,7 +4,8 @@ import math
 
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Text, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 
 UNITS = {"epoch": "epochs", "samples": "samples", "seconds": "seconds"}
 LEFT_OUT = {

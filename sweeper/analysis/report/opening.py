@@ -5,7 +5,8 @@ from typing import Any
 
 from sweeper.analysis import shown
 from sweeper.analysis.report.blocks import Block, Code, Folded, Missing, Points, Section, Text, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.sentences import DATA, OBJECTIVES, counted
 from sweeper.experiment import Experiment
 from sweeper.experiment.checks import parameter_count
@@ -121,7 +122,7 @@ def _where(results: Results, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("coordinator's machine", host or shown.NOTHING),
         ("devices", ran_on or shown.NOTHING),
         ("versions", versions or shown.NOTHING),
-        ("sweep", f"{results.name}, {results.state}, begun {results.created_at:%Y-%m-%d %H:%M} UTC"),
+        ("sweep", f"{results.name}, {results.state}, begun {results.info.created_at:%Y-%m-%d %H:%M} UTC"),
     ]
 
 
