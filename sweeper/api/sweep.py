@@ -36,12 +36,7 @@ class Sweep:
     @property
     def experiment(self) -> Experiment:
         """What is compared, with every default resolved."""
-        info = self.info
-        if experiments.imported.KEY in info.experiment:
-            return experiments.imported.from_stored(info.experiment)
-        return experiments.from_document(
-            info.experiment, source=f"sweep {self.name}", text=info.experiment_text, is_resolved=True
-        )
+        return experiments.of_sweep(self.info)
 
     @property
     def trials(self) -> "pd.DataFrame":
