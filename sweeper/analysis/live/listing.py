@@ -9,7 +9,7 @@ import pandas as pd
 
 from sweeper.analysis import shown
 from sweeper.experiment import Experiment
-from sweeper.records import Phase
+from sweeper.records import Phase, TrialState
 
 ROWS = 50
 """Rows of a page."""
@@ -64,6 +64,33 @@ class Listing:
     n_all: int
     first: int
     last: int
+
+    @property
+    def words(self) -> str:
+        """`51 to 100 of 1,234 trials`; of how many in all, where some are filtered out."""
+        if not self.n:
+            return f"none of {self.n_all:,} trials"
+        of = f" of {self.n_all:,}" if self.n < self.n_all else ""
+        return f"{self.first:,} to {self.last:,} of {self.n:,}{of} trials"
+
+    @property
+    def earlier(self) -> int | None:
+        """The page before this one, if there is one."""
+        return self.page - 1 if self.page > 1 else None
+
+    @property
+    def later(self) -> int | None:
+        """The page after this one, if there is one."""
+        return self.page + 1 if self.page < self.n_pages else None
+
+
+def choices(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    """What trials can be filtered by: the fields of `Wanted`, each with its values."""
+    return {
+        "optimizer": tuple(arm.name for arm in experiment.arms),
+        "phase": tuple(str(phase) for phase in Phase),
+        "state": tuple(str(state) for state in TrialState),
+    }
 
 
 def listing(trials: pd.DataFrame, experiment: Experiment, wanted: Wanted) -> Listing:

@@ -3,9 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
+from sweeper.analysis.live.listing import keys
 from sweeper.analysis.live.watch import Followed
 from sweeper.analysis.report import compared, costs, learning, opening, taking, tuning, workers
+from sweeper.analysis.report import one_trial as one_trial_
 from sweeper.analysis.report.blocks import Section
+from sweeper.analysis.report.content import Report
+from sweeper.records import Phase, TrialKey
 
 Parts = tuple[Section, ...]
 
@@ -73,6 +79,35 @@ TABS: Mapping[str, Tab] = {
     "lecture": Tab("Lecture", _lecture),
 }
 """The tabs of a sweep's page, by the word in its address."""
+
+
+def one_trial(key: str, followed: Followed) -> Section | None:
+    """Everything about the trial that is written `key`, read now; None where there is none such."""
+    found = followed.trials[keys(followed.trials) == key]
+    if found.empty:
+        return None
+    overview, row = followed.overview, found.iloc[0]
+    trial = TrialKey(str(row["optimizer"]), Phase(row["phase"]), int(row["number"]))
+    return one_trial_.one_trial(
+        overview.info.name,
+        followed.numbers.results.store,
+        row,
+        followed.epochs(trial),
+        followed.attempts(trial),
+        overview.experiment,
+    )
+
+
+def epochs(followed: Followed) -> pd.DataFrame:
+    """All epochs of the sweep."""
+    with followed.lock:
+        return followed.numbers.results.epochs
+
+
+def report(followed: Followed) -> Report:
+    """The whole report."""
+    with followed.lock:
+        return Report(followed.numbers.results, followed.numbers)
 
 
 def parts(tab: str, followed: Followed) -> Parts:
