@@ -4,6 +4,7 @@ from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Text, Warned, section, table
 from sweeper.analysis.report.numbers import Numbers
 from sweeper.analysis.report.results import Results
+from sweeper.analysis.report.workers import utilization
 from sweeper.experiment import Experiment
 from sweeper.experiment.searched import Searched, searched
 from sweeper.optimizers import ARMS
@@ -26,7 +27,7 @@ def costs(results: Results, numbers: Numbers) -> Section:
         "costs",
         "What it cost",
         *ledger(numbers).blocks,
-        Text((_paid(numbers),)) if has_times else None,
+        Text((utilization(numbers.paid),)) if has_times else None,
         Drawing("timeline", figures.timeline(results.attempts)) if has_times else None,
     )
 
@@ -59,15 +60,6 @@ def _lost(attempts: float, epochs: float, seconds: float) -> str:
     if not attempts:
         return "0"
     return f"{attempts:.0f} ({epochs:.0f} epochs, {shown.duration(seconds)})"
-
-
-def _paid(numbers: Numbers) -> str:
-    paid = numbers.paid
-    return (
-        f"{paid.workers} {'worker' if paid.workers == 1 else 'workers'}, {shown.duration(paid.wall_s)}: "
-        f"{shown.share(paid.share)} of {shown.duration(paid.paid_s)} of paid worker time was training, "
-        f"{shown.duration(paid.eval_s)} evaluation."
-    )
 
 
 def spaces(results: Results) -> Section:

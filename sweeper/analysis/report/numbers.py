@@ -10,7 +10,7 @@ from sweeper.analysis import batch_sizes, finals, scores
 from sweeper.analysis.answers import Best
 from sweeper.analysis.cautions import Caution, cautions
 from sweeper.analysis.claims import Claim, claims
-from sweeper.analysis.curves import curves
+from sweeper.analysis.curves import curves, searched_curves
 from sweeper.analysis.ledger import Paid, paid
 from sweeper.analysis.optuna_io import importances
 from sweeper.analysis.progress import Progress, progress
@@ -104,6 +104,11 @@ class Numbers:
     def curves(self) -> pd.DataFrame:
         """The learning curves of the finals that represent the optimizers."""
         return curves(self._trials, self.results.epochs, self._experiment)
+
+    @cached_property
+    def searched_curves(self) -> pd.DataFrame:
+        """The learning curves of each optimizer's best trial of the search so far."""
+        return searched_curves(self._trials, self.results.epochs, self._experiment)
 
     @cached_property
     def targets(self) -> tuple[float, ...]:
