@@ -1,9 +1,9 @@
 """An SQLite file that is read and left alone: not a byte of it changes, and no file appears beside it.
 
 SQLite's own read-only mode makes an empty log beside a file that has none and leaves it there; made by
-another user, that keeps the next writer out. So a file that nobody writes is read without any log or lock, and its face,
-unchanged at the end of each transaction, proves that it was read whole. A file with a log is read by SQLite's
-rules.
+another user, that keeps the next writer out. So a file that nobody writes is read without any log or lock,
+and its face, unchanged at the end of each transaction, proves that it was read whole. A file with a log is
+read by SQLite's rules.
 """
 
 import sqlite3
