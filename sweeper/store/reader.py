@@ -66,7 +66,7 @@ def grant_reading(url: str, role: str, password_file: Path) -> bool:
     location = parse(url)
     if location.is_sqlite:
         raise UsageError(
-            f"store {shown(location.url)}: SQLite knows no roles; the file's own rights say who may only read it"
+            f"store {shown(location.url)}: SQLite knows no roles; the file's rights say who may only read it"
         )
     if not (role.isprintable() and 0 < len(role.encode()) <= MAX_NAME):
         raise UsageError(f"role {role!r}: its name must be 1 to {MAX_NAME} printable bytes")

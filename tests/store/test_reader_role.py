@@ -138,11 +138,26 @@ def test_done_again_it_brings_rights_and_password_up_to_date(url: str, role: str
     with connected(url, role, "another") as connection:
         connection.execute("SELECT * FROM epochs")
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+        connection.rollback()
         connection.execute("SET TRANSACTION READ WRITE")
         with pytest.raises(psycopg.Error, match="permission denied"):
             connection.execute("INSERT INTO sweeps DEFAULT VALUES")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connected(url, role, "s3cret %s 'ü'")
+
+
+def test_whoever_owns_the_store_and_may_make_roles_can_do_it(
+    postgres_server: "PostgresServer", role: str, secret: Path
+) -> None:
+    url, owner = postgres_server.empty_url(), f"owner_of_{role}"
+    postgres_server.sql(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    postgres_server.sql(f"ALTER DATABASE {url.partition('@/')[2].partition('?')[0]} OWNER TO {owner}")
+    owned = url.replace("postgres@", f"{owner}@")
+    Store.open(owned, create=True).close()
+    assert [grant_reading(owned, role, secret) for _ in range(2)] == [True, False]
+    with connected(url, role, "s3cret %s 'ü'") as connection:
+        assert connection.execute("SELECT count(*) FROM sweeps").fetchone() == (0,)
+    assert "may make roles, owns a database or tables" in refusal(owned, owner, secret, UsageError)
 
 
 def test_a_role_may_have_any_name(postgres_server: "PostgresServer", url: str, secret: Path) -> None:
