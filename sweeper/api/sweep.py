@@ -98,11 +98,14 @@ def load(name: str, store: StoreLocation = None) -> Sweep:
     return Sweep(opened, opened.sweep(name).name)
 
 
-def open_store(location: StoreLocation = None, *, create: bool = False) -> Store:
-    """The store at `location`; one that doesn't exist is made if `create`, else it is empty."""
+def open_store(location: StoreLocation = None, *, create: bool = False, read_only: bool = False) -> Store:
+    """The store at `location`; one that doesn't exist is made if `create`, else it is empty.
+
+    With `read_only` nothing can be written by way of it; see `Store.open`. An open store stays as it is.
+    """
     if isinstance(location, Store):
         return location
-    return Store.open(store_url(location), create=create)
+    return Store.open(store_url(location), create=create, read_only=read_only)
 
 
 def store_url(given: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,16 +50,21 @@ class Store:
         return f"Store({self.url!r})"
 
     @classmethod
-    def open(cls, url: str = DEFAULT_URL, *, create: bool = False) -> "Store":
+    def open(cls, url: str = DEFAULT_URL, *, create: bool = False, read_only: bool = False) -> "Store":
         """The store at the database URL `url`; one that doesn't exist is made, or, to be read, is empty.
 
-        Raises StoreError where it can't be opened or has a schema that this version doesn't know.
+        With `read_only` the database refuses every write, and no file is made or changed. One that was empty
+        stays so: open it again to see what has been made since. Raises StoreError where it can't be opened or
+        has a schema that this version doesn't know.
         """
-        location = parse(url)
-        if create or location.is_in_memory or location.exists:
+        if create and read_only:
+            raise ValueError("a store that is opened for reading only can't be made")
+        location = replace(parse(url), is_read_only=read_only)
+        makes = create or (location.is_in_memory and not read_only)
+        if makes or location.exists:
             engine = database.reading(location)
             try:
-                if migrate.ensure_schema(engine, location, create=create or location.is_in_memory):
+                if migrate.ensure_schema(engine, location, create=makes):
                     return cls(engine, location)
             except BaseException:
                 engine.dispose()

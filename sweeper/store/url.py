@@ -24,6 +24,8 @@ class Location:
 
     url: sa.URL
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_read_only: bool = False
+    """Whether the database itself shall refuse every write that comes from here."""
 
     @property
     def is_sqlite(self) -> bool:
