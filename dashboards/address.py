@@ -1,6 +1,7 @@
 """What a page's URL asks for, so that whoever gets the URL sees the same."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sweeper.analysis.live import TABS, Wanted
@@ -52,7 +53,7 @@ class Address:
         """The same sweep's other tab."""
         return Address(self.sweep, tab)
 
-    def wanting(self, **changes: object) -> "Address":
+    def wanting(self, **changes: Any) -> "Address":
         """The same with another listing; from its first page, unless `changes` say which."""
         return replace(self, wanted=replace(self.wanted, **{"page": 1, **changes}))
 

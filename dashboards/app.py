@@ -8,7 +8,7 @@ from dash import Dash, dcc, html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from dashboards import callbacks, downloads, guard
+from dashboards import callbacks, downloads, guard, listed
 from dashboards.address import parse
 from dashboards.markup import markup
 from sweeper.analysis.live import Watch
@@ -45,6 +45,8 @@ class Page(Dash):  # type: ignore[misc]
         address = parse(flask.request.path, flask.request.query_string.decode("utf-8", "replace"))
         try:
             first = markup(callbacks.front(self._watch, address))
+            if address.sweep is None:
+                first += markup(listed.table(self._watch.sweeps(), address.wanted.find))
         except SweeperError as error:
             flask.g.status = 404 if isinstance(error, NotFoundError) else 503
             first = Markup("<p class='missing'>{}</p>").format(str(error))

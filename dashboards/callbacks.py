@@ -104,15 +104,14 @@ def _head(app: Dash, watch: Watch) -> None:
         Output("head", "children"),
         Output("head-seen", "data"),
         Input("news", "data"),
-        Input("url", "search"),
         State("url", "pathname"),
         State("head-seen", "data"),
         prevent_initial_call=True,
     )
     @told(lambda line: (html.P(line, className="missing"), None))
-    def show(news: str | None, search: str, path: str, seen: str | None) -> tuple[Any, Any]:
-        address = parse(path, search)
-        if news is None or (address.sweep is not None and ctx.triggered_id == "url"):
+    def show(news: str | None, path: str, seen: str | None) -> tuple[Any, Any]:
+        address = parse(path, "")
+        if news is None:
             return no_update, no_update
         component = front(watch, address)
         found = digest(component)
@@ -120,10 +119,8 @@ def _head(app: Dash, watch: Watch) -> None:
 
 
 def front(watch: Watch, address: Address) -> Component:
-    """What a page shows first: the list of sweeps, or a sweep's header with its summary."""
-    if address.sweep is None:
-        return listed.listed(watch.sweeps(), address.wanted.find, watch.url)
-    return head.head(watch.sweep(address.sweep))
+    """What stands at the top of a page: what the list is of, or a sweep's header with its summary."""
+    return listed.head(watch.url) if address.sweep is None else head.head(watch.sweep(address.sweep))
 
 
 def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
@@ -142,28 +139,36 @@ def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
     @told(lambda line: (no_update, None, html.P(line, className="missing"), None))
     def show(news: str | None, search: str, scheme: str | None, path: str, seen: Any) -> tuple[Any, ...]:
         address = parse(path, search)
-        if news is None or scheme not in ("light", "dark") or address.sweep is None:
+        if news is None or scheme not in ("light", "dark"):
             return (no_update,) * 4
-        followed = watch.sweep(address.sweep)
-        known = seen or {}
-        now: dict[str, str] = {}
-        parts = {
-            "tabs": lambda: (address.tab, navigation(address)),
-            "detail": lambda: detail(followed, address, scheme, drawn),
-            "tab": lambda: body(followed, address, scheme, drawn),
-        }
-        shown = []
-        for key, made in parts.items():
-            now[key], component = made()
-            shown.append(no_update if known.get(key) == now[key] else component)
-        return (*shown, no_update if known == now else now)
+        now = _pieces(watch, address, scheme, drawn)
+        digests = [known for known, _ in now]
+        before = seen or [None] * len(now)
+        fresh = [
+            no_update if known == old else component
+            for (known, component), old in zip(now, before, strict=True)
+        ]
+        return (*fresh, no_update if digests == before else digests)
+
+
+def _pieces(watch: Watch, address: Address, scheme: str, drawn: Drawn) -> list[tuple[str, Component | None]]:
+    """Tabs, one trial and the tab's content, each with its digest."""
+    if address.sweep is None:
+        table = listed.table(watch.sweeps(), address.wanted.find)
+        return [("", None), ("", None), (digest(table), table)]
+    followed = watch.sweep(address.sweep)
+    return [
+        (f"{address.sweep} {address.tab}", navigation(address)),
+        detail(followed, address, scheme, drawn),
+        body(followed, address, scheme, drawn),
+    ]
 
 
 def navigation(address: Address) -> Component:
     """The links to the tabs."""
     return html.Nav(
         [
-            trials.link(tab.title, address.on(key), is_on=key == address.tab, kind="tab")
+            trials.link(tab.title, address.on(key), is_on=key == address.tab, kind="tab-link")
             for key, tab in TABS.items()
         ],
         className="tabs",

@@ -6,7 +6,7 @@ from dash.development.base_component import Component
 from dashboards import blocks
 from dashboards.address import Address
 from sweeper.analysis import live
-from sweeper.analysis.live import ArmProgress, Followed, Overview, tabs
+from sweeper.analysis.live import Followed, Overview, tabs
 
 
 def head(followed: Followed) -> Component:
@@ -18,7 +18,7 @@ def head(followed: Followed) -> Component:
             html.P(html.A("All sweeps", href=Address().href), className="up"),
             html.H1([overview.info.name, " ", state(overview)]),
             html.P(live.subject(overview), className="quiet"),
-            html.Div([arm(each) for each in overview.arms] + finals(followed), className="arms"),
+            progress(overview),
             html.P(" · ".join(live.facts(followed)), className="quiet"),
             html.P(downloads(address), className="files"),
             blocks.section(tabs.standing(followed), "light"),
@@ -31,17 +31,10 @@ def state(overview: Overview) -> Component:
     return html.Span(str(overview.info.state), className=f"state {overview.info.state}")
 
 
-def arm(progress: ArmProgress) -> Component:
-    """One optimizer's trials of the search: a bar, and in words."""
-    return bar(progress.optimizer, live.counted_trials(progress), progress.done, progress.total)
-
-
-def finals(followed: Followed) -> list[Component]:
-    """The finals' bar, where there are any."""
-    overview = followed.overview
-    if not overview.n_finals:
-        return []
-    return [bar("finals", live.counted_finals(overview), overview.n_finals_done, overview.n_finals)]
+def progress(overview: Overview) -> Component:
+    """A bar per optimizer, and one for the finals; one for all optimizers where they are done."""
+    bars = [bar(*each) for each in live.bars(overview)]
+    return html.Div(bars, className="arms")
 
 
 def bar(name: str, words: str, done: int, total: int | None) -> Component:

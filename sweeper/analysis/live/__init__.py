@@ -9,7 +9,7 @@ from sweeper.analysis.live.listing import Listing, Wanted, listing
 from sweeper.analysis.live.overview import ArmProgress, Overview
 from sweeper.analysis.live.tabs import TABS
 from sweeper.analysis.live.watch import Followed, Watch
-from sweeper.analysis.live.words import counted_finals, counted_trials, facts, named, subject, told
+from sweeper.analysis.live.words import bars, facts, named, subject, told
 
 __all__ = [
     "TABS",
@@ -19,8 +19,7 @@ __all__ = [
     "Overview",
     "Wanted",
     "Watch",
-    "counted_finals",
-    "counted_trials",
+    "bars",
     "facts",
     "listing",
     "named",

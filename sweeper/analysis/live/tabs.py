@@ -58,7 +58,7 @@ def _sensitivity(followed: Followed) -> Parts:
 
 def _workers(followed: Followed) -> Parts:
     numbers, results = followed.numbers, followed.numbers.results
-    now = followed.as_of if followed.overview.is_running else None
+    now = pd.Timestamp(followed.as_of) if followed.overview.is_running else None
     return workers.workers(results.attempts, now=now), costs.ledger(numbers), opening.workload(results)
 
 

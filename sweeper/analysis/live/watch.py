@@ -178,7 +178,7 @@ class Watch:
             raise StoreAwayError(f"store {self.url}: its file is not there")
         if self._store is None or self._store.is_missing or file != self._file:
             self._forget()
-            self._store, self._file = Store.open(self._text), file
+            self._store, self._file = Store.open(self._text, read_only=True), file
         return self._store
 
     def _forget(self) -> None:

@@ -7,6 +7,9 @@ from sweeper.analysis.live.overview import ArmProgress, Overview
 from sweeper.analysis.live.watch import Followed
 from sweeper.analysis.sentences import DATA, OBJECTIVES, counted
 
+Bar = tuple[str, str, int, int | None]
+"""A bar's name, its count in words, how many are done, of how many."""
+
 
 def named(overviews: Sequence[Overview], find: str) -> list[Overview]:
     """The sweeps whose names hold `find`, whatever its case."""
@@ -23,6 +26,24 @@ def counted_finals(overview: Overview) -> str:
     """`24 of 60`; while the search goes on nobody knows how many there will be."""
     most = "" if overview.is_over or overview.n_done >= overview.n_trials else "up to "
     return f"{overview.n_finals_done:,} of {most}{overview.n_finals:,}"
+
+
+def bars(overview: Overview) -> list[Bar]:
+    """The bars of a sweep's progress.
+
+    One for each optimizer, or for all together once they are done, and one for the finals.
+    """
+    found: list[Bar]
+    arms = overview.arms
+    if len(arms) > 1 and all(arm.done == arm.total for arm in arms):
+        words = f"{overview.n_done:,} trials" + (f", {arms[0].done:,} each" if overview.is_equal else "")
+        name = counted(len(arms), "optimizer")
+        found = [(name, words, overview.n_done, overview.n_trials)]
+    else:
+        found = [(arm.optimizer, counted_trials(arm), arm.done, arm.total) for arm in arms]
+    if overview.n_finals:
+        found.append(("finals", counted_finals(overview), overview.n_finals_done, overview.n_finals))
+    return found
 
 
 def told(overview: Overview) -> tuple[str, str, str, str, str]:
