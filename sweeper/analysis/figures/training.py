@@ -84,7 +84,7 @@ def _trial(epochs: pd.DataFrame, optimizer: str, columns: tuple[str, ...], title
             marker={"color": colour, "symbol": "circle-open" if is_training else symbol, "size": 7},
             hovertemplate="%{y:.3f}",
         )
-    made.update_xaxes(title_text="epoch")
+    made.update_xaxes(title_text="epoch", dtick=1 if ordered["epoch"].max() <= 10 else None)
     made.update_yaxes(title_text=title)
     return made
 

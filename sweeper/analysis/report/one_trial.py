@@ -196,7 +196,7 @@ def _times(trial: pd.Series) -> Block:
 
 
 def _seconds(value: float) -> str:
-    """Times below a minute to the millisecond or three digits, longer ones as `shown.duration` writes them."""
+    """Short times to the millisecond or to three digits, longer ones as `shown.duration` writes them."""
     if shown.is_missing(value) or value >= 60:
         return shown.duration(value)
     return f"{value:.3f} s" if value < 1 else f"{value:.3g} s"
