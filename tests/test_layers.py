@@ -65,6 +65,7 @@ VENDORS = {
     "jinja2": ("lab/", "analysis/report/"),
     "sqlalchemy": ("store/", "analysis/frames.py"),
     "alembic": ("store/",),
+    "psycopg": ("store/engine.py", "store/reader.py"),
     "pydantic": ("experiment/",),
     "fsspec": ("checkpoints.py",),
     "typer": ("cli/",),

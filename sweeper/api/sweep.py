@@ -36,12 +36,7 @@ class Sweep:
     @property
     def experiment(self) -> Experiment:
         """What is compared, with every default resolved."""
-        info = self.info
-        if experiments.imported.KEY in info.experiment:
-            return experiments.imported.from_stored(info.experiment)
-        return experiments.from_document(
-            info.experiment, source=f"sweep {self.name}", text=info.experiment_text, is_resolved=True
-        )
+        return experiments.of_sweep(self.info)
 
     @property
     def trials(self) -> "pd.DataFrame":
@@ -103,11 +98,14 @@ def load(name: str, store: StoreLocation = None) -> Sweep:
     return Sweep(opened, opened.sweep(name).name)
 
 
-def open_store(location: StoreLocation = None, *, create: bool = False) -> Store:
-    """The store at `location`; one that doesn't exist is made if `create`, else it is empty."""
+def open_store(location: StoreLocation = None, *, create: bool = False, read_only: bool = False) -> Store:
+    """The store at `location`; one that doesn't exist is made if `create`, else it is empty.
+
+    With `read_only` nothing can be written by way of it; see `Store.open`. An open store stays as it is.
+    """
     if isinstance(location, Store):
         return location
-    return Store.open(store_url(location), create=create)
+    return Store.open(store_url(location), create=create, read_only=read_only)
 
 
 def store_url(given: str | None = None) -> str:

@@ -1,10 +1,12 @@
-"""Upkeep of a store: deleting a sweep with all that is kept of it, and bringing the schema up to date."""
+"""Upkeep of a store: deleting a sweep with all that is kept of it, the schema, and who may only read it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweeper.api.job import checkpoint_files
 from sweeper.api.sweep import StoreLocation, open_store, store_url
 from sweeper.records import SweepInfo
+from sweeper.store import grant_reading
 from sweeper.store import upgrade as upgrade_schema
 
 
@@ -47,3 +49,11 @@ def upgrade(store: str | None = None) -> tuple[str, str]:
     Raises NotFoundError where there is no store, LeaseHeldError while a sweep in it is run, and StoreError.
     """
     return upgrade_schema(store_url(store))
+
+
+def make_reader(role: str, password_file: Path, store: str | None = None) -> bool:
+    """Let a PostgreSQL role log in and read the store, and nothing else: whether it was made for it.
+
+    Raises UsageError, NotFoundError and StoreError as `sweeper.store.grant_reading` does.
+    """
+    return grant_reading(store_url(store), role, password_file)

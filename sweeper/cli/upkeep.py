@@ -1,12 +1,14 @@
-"""The commands that keep a store in order: `delete` and `store upgrade`."""
+"""The commands that keep a store in order: `delete`, `store upgrade` and `store reader`."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sweeper.cli.app import StoreOption, app, reported
 from sweeper.errors import UsageError
+from sweeper.printable import printable
 
 if TYPE_CHECKING:
     from sweeper.api.upkeep import Contents
@@ -47,6 +49,27 @@ def upgrade(store: StoreOption = None) -> None:
     typer.echo(
         f"schema {after}: nothing to do" if before == after else f"schema {before or 'none'} -> {after}"
     )
+
+
+@store_app.command(
+    "reader", epilog="Example: sweeper store reader page --password-file secrets/page_password"
+)
+@reported
+def reader(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role's name.")],
+    password_file: Annotated[
+        Path, typer.Option("--password-file", metavar="FILE", help="Holds the password that it shall have.")
+    ],
+    store: StoreOption = None,
+) -> None:
+    """Make a PostgreSQL role that may log in and read the store, and nothing else.
+
+    Done again, it sets the role's rights and password anew. It takes a user who may make roles.
+    """
+    from sweeper.api import upkeep
+
+    made = upkeep.make_reader(role, password_file, store)
+    typer.echo(f"role {printable(role)}: {'made' if made else 'set anew'}; it may read the store")
 
 
 def _described(contents: "Contents") -> str:

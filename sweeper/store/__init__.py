@@ -6,6 +6,7 @@
 from sweeper.store.bulk import UNKNOWN_S
 from sweeper.store.commit import Committer
 from sweeper.store.migrate import upgrade
+from sweeper.store.reader import grant_reading
 from sweeper.store.store import Store
 from sweeper.store.url import DEFAULT_URL
 from sweeper.store.writer import InlineWriter, Writer, WriterThread
@@ -40,5 +41,6 @@ __all__ = [
     "Write",
     "Writer",
     "WriterThread",
+    "grant_reading",
     "upgrade",
 ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from sweeper.errors import StoreError
-from sweeper.store import password
+from sweeper.store import password, read_only
 from sweeper.store.failures import translated
 from sweeper.store.schema import metadata
 from sweeper.store.url import Location, shown
@@ -28,22 +27,27 @@ transaction. A lease is renewed after a third of it: a frozen writer's lock is f
 
 def reading(location: Location) -> sa.Engine:
     """An engine for readers, each of whose transactions sees one moment of the store."""
+    if location.is_sqlite and location.is_read_only and location.path:
+        return read_only.sqlite_engine(location, READER_TIMEOUT_S)
     if location.is_sqlite:
         return _sqlite(location, READER_TIMEOUT_S, "BEGIN")
     engine = _postgresql(location, READER_TIMEOUT_S, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-    _set_on_connect(engine, READER_TIMEOUT_S, READER_IDLE_S)
+    _set_on_connect(engine, READER_TIMEOUT_S, READER_IDLE_S, read_only=location.is_read_only)
     return engine
 
 
 class WritingConnection:
     """The only connection of one coordinator that writes, with a patience shorter than its lease.
 
-    `engine` is the readers', which an SQLite database in memory has to share.
+    `engine` is the readers', which an SQLite database in memory has to share. Raises StoreError where the
+    store was opened for reading only.
     """
 
     def __init__(self, location: Location, lease_s: float, engine: sa.Engine) -> None:
+        if location.is_read_only:
+            raise StoreError(f"store {shown(location.url)}: it was opened for reading only")
         self._is_shared = location.is_in_memory
-        self._path = location.path
+        self._location = location
         self._file: tuple[int, int] | None = None
         if self._is_shared:
             self.engine = engine
@@ -70,11 +74,11 @@ class WritingConnection:
 
     def _remember_file(self, _connection: Any, _record: Any) -> None:
         if self._file is None:
-            self._file = _identity(self._path)
+            self._file = self._location.identity
 
     def _require_file(self) -> None:
         """SQLite goes on writing into a file that has been deleted, without any error."""
-        if self._file is not None and _identity(self._path) != self._file:
+        if self._file is not None and self._location.identity != self._file:
             raise StoreError(
                 f"store {shown(self.engine.url)}: its file was deleted or replaced while it was written; "
                 f"put it back, or begin with another store"
@@ -82,19 +86,12 @@ class WritingConnection:
 
 
 def empty() -> sa.Engine:
-    """A store in memory with nothing in it: what a store that doesn't exist yet reads as."""
+    """A store in memory with nothing in it: what a store that doesn't exist yet reads as. It stays empty."""
     engine = reading(Location(sa.make_url("sqlite://")))
     metadata.create_all(engine)
+    with engine.connect() as connection:  # the only one that the engine has
+        connection.exec_driver_sql("PRAGMA query_only=ON")
     return engine
-
-
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Which file lies at `path`: its device and inode."""
-    try:
-        found = path.stat() if path else None
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found else None
 
 
 def _sqlite(location: Location, timeout_s: float, begin: str, *, is_writer: bool = False) -> sa.Engine:
@@ -149,10 +146,12 @@ def _postgresql(location: Location, timeout_s: float, **options: Any) -> sa.Engi
     return engine
 
 
-def _set_on_connect(engine: sa.Engine, lock_timeout_s: float, idle_timeout_s: float) -> None:
+def _set_on_connect(
+    engine: sa.Engine, lock_timeout_s: float, idle_timeout_s: float, *, read_only: bool = False
+) -> None:
     """How long a statement waits for a lock, and the server for a client that fell silent in a transaction.
 
-    A server told not to wait for its disk is told to wait for ours.
+    A server told not to wait for its disk is told to wait for ours, and, if `read_only`, to refuse writes.
     """
     settings = (
         "SELECT set_config('lock_timeout', %s, false),"
@@ -160,6 +159,8 @@ def _set_on_connect(engine: sa.Engine, lock_timeout_s: float, idle_timeout_s: fl
         " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
         " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
     )
+    if read_only:
+        settings += ", set_config('default_transaction_read_only', 'on', false)"
     timeouts = [f"{seconds * 1000:.0f}ms" for seconds in (lock_timeout_s, idle_timeout_s)]
 
     @event.listens_for(engine, "connect")

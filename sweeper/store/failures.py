@@ -15,7 +15,7 @@ from sweeper.store.url import shown
 SQLITE_AWAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 SQLITE_HINTS = {
     sqlite3.SQLITE_CANTOPEN: "its directory must exist, and be writable",
-    sqlite3.SQLITE_READONLY: "its file and the directory around it must be writable",
+    sqlite3.SQLITE_READONLY: "its file and directory must be writable, and it not opened for reading only",
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
 }
 

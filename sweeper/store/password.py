@@ -40,11 +40,22 @@ def password(location: Location) -> str | None:
         return None
     where = f"store {shown(location.url)}: its password is looked for in {named} ({VARIABLE})"
     try:
-        found = Path(named).read_text(encoding="utf-8").rstrip("\r\n")
+        return content(Path(named))
+    except ValueError as error:
+        raise StoreError(f"{where}{error}") from None
+
+
+def content(file: Path) -> str:
+    """The password that the file holds, without the end of its line.
+
+    Raises ValueError, whose text goes on after the file's name, where it can't be read or holds none.
+    """
+    try:
+        found = file.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        raise StoreError(f"{where}: {error.strerror}") from None
+        raise ValueError(f": {error.strerror}") from None
     except ValueError:  # what stands in it is not quoted
-        raise StoreError(f"{where}, which is no text") from None
+        raise ValueError(", which is no text") from None
     if not found:
-        raise StoreError(f"{where}, which is empty")
+        raise ValueError(", which is empty")
     return found

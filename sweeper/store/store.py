@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,8 +37,10 @@ class Store:
     Open it with `Store.open`.
     """
 
-    def __init__(self, engine: sa.Engine, location: Location) -> None:
+    def __init__(self, engine: sa.Engine, location: Location, *, is_missing: bool = False) -> None:
         self.engine = engine
+        self.is_missing = is_missing
+        """Whether there is no database yet, and an empty one stands in for it."""
         self.url = shown(location.url)
         """Where the store is, fit to be printed."""
         self._location = location
@@ -47,22 +50,27 @@ class Store:
         return f"Store({self.url!r})"
 
     @classmethod
-    def open(cls, url: str = DEFAULT_URL, *, create: bool = False) -> "Store":
+    def open(cls, url: str = DEFAULT_URL, *, create: bool = False, read_only: bool = False) -> "Store":
         """The store at the database URL `url`; one that doesn't exist is made, or, to be read, is empty.
 
-        Raises StoreError where it can't be opened or has a schema that this version doesn't know.
+        With `read_only` the database refuses every write, and no file is made or changed. One that was empty
+        stays so: open it again to see what has been made since. Raises StoreError where it can't be opened or
+        has a schema that this version doesn't know.
         """
-        location = parse(url)
-        if create or location.is_in_memory or location.exists:
+        if create and read_only:
+            raise ValueError("a store that is opened for reading only can't be made")
+        location = replace(parse(url), is_read_only=read_only)
+        makes = create or (location.is_in_memory and not read_only)
+        if makes or location.exists:
             engine = database.reading(location)
             try:
-                if migrate.ensure_schema(engine, location, create=create or location.is_in_memory):
+                if migrate.ensure_schema(engine, location, create=makes):
                     return cls(engine, location)
             except BaseException:
                 engine.dispose()
                 raise
             engine.dispose()
-        return cls(database.empty(), location)
+        return cls(database.empty(), location, is_missing=True)
 
     def close(self) -> None:
         """Close all connections, those of its sweeps' committers too."""
@@ -216,11 +224,13 @@ class Store:
         return infos[0]
 
     def _infos(self, query: sa.Select[Any]) -> list[SweepInfo]:
-        counted = sa.select(trials.c.sweep_id, trials.c.state, sa.func.count().label("n")).group_by(
-            trials.c.sweep_id, trials.c.state
-        )
         with translated(self.engine.url), self.engine.connect() as connection:
             found = list(connection.execute(query).mappings())
+            counted = (
+                sa.select(trials.c.sweep_id, trials.c.state, sa.func.count().label("n"))
+                .where(trials.c.sweep_id.in_([row["id"] for row in found]))
+                .group_by(trials.c.sweep_id, trials.c.state)
+            )
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n

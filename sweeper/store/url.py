@@ -24,6 +24,8 @@ class Location:
 
     url: sa.URL
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_read_only: bool = False
+    """Whether the database itself shall refuse every write that comes from here."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -52,6 +54,15 @@ class Location:
             return False
         except (OSError, ValueError) as error:
             raise StoreError(f"store {shown(self.url)}: {getattr(error, 'strerror', error)}") from None
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Which file lies there now: its device and inode; None where there is none."""
+        try:
+            found = self.path.stat() if self.path else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
 
 
 def parse(text: str) -> Location:

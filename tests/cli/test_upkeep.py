@@ -1,10 +1,11 @@
-"""`sweeper delete`, `sweeper store upgrade`, and who holds a sweep."""
+"""`sweeper delete`, `sweeper store upgrade` and `reader`, and who holds a sweep."""
 
 import json
 import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,6 +13,9 @@ from typer.testing import CliRunner, Result
 from sweeper.api import Sweep
 from sweeper.cli import app, upkeep
 from sweeper.store import Store
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 MakeSweep = Callable[..., Sweep]
 
@@ -29,7 +33,7 @@ def released(make_sweep: MakeSweep, store: Store) -> Sweep:
     return made
 
 
-@pytest.mark.parametrize("command", ["delete", "store upgrade"])
+@pytest.mark.parametrize("command", ["delete", "store upgrade", "store reader"])
 def test_each_command_has_help_with_an_example(command: str) -> None:
     done = CliRunner().invoke(app, [*command.split(), "--help"])
     assert f"Example: sweeper {command}" in done.stdout
@@ -108,3 +112,27 @@ def test_there_is_nothing_to_upgrade_where_there_is_no_store(tmp_path: Path) -> 
     assert done.exit_code == 3
     assert done.stderr == f"sweeper: store {url}: there is none yet; `sweeper run` makes one\n"
     assert not (tmp_path / "none.db").exists()
+
+
+def test_an_sqlite_store_has_no_roles(store: Store, tmp_path: Path) -> None:
+    done = call(store, "store", "reader", "page", "--password-file", str(tmp_path / "none"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"sweeper: store {store.url}: SQLite knows no roles; the file's rights say who may only read it\n"
+    )
+
+
+@pytest.mark.postgres
+def test_a_reader_is_made_once_and_then_set_anew(postgres_server: "PostgresServer", tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret")
+    command = ["store", "reader", "told", "--password-file", str(tmp_path / "password")]
+    for how in ("made", "set anew"):
+        done = CliRunner().invoke(app, [*command, "--store", postgres_server.store_url()])
+        assert (done.exit_code, done.stdout, done.stderr) == (
+            0,
+            f"role told: {how}; it may read the store\n",
+            "",
+        )
+    done = CliRunner().invoke(app, [*command, "--store", postgres_server.empty_url()])
+    assert done.exit_code == 3
+    assert "`sweeper store upgrade` makes one" in done.stderr

@@ -18,17 +18,28 @@ def metric(experiment: Experiment) -> str:
 
 def summary(results: Results, numbers: Numbers) -> Section:
     """The search per optimizer, in the experiment's order, then the finals."""
+    blocks = (*standing(results, numbers).blocks, *finals(results, numbers).blocks)
+    return section("summary", "Per optimizer", *blocks)
+
+
+def standing(results: Results, numbers: Numbers) -> Section:
+    """The search per optimizer, in the experiment's order."""
     experiment = results.experiment
-    has_finals = len(numbers.points) > 0
     return section(
-        "summary",
-        "Per optimizer",
-        _searched(numbers, experiment),
-        Text((_legend(numbers, experiment),)),
-        _finals(numbers, experiment) if has_finals else Missing("No finals have ended: nothing was tested."),
-        Drawing("finals", figures.finals(numbers.points, numbers.standing, metric=metric(experiment)))
-        if has_finals
-        else None,
+        "standing", "Per optimizer", _searched(numbers, experiment), Text((_legend(numbers, experiment),))
+    )
+
+
+def finals(results: Results, numbers: Numbers) -> Section:
+    """The finals: every one as a point, and tuned against untuned."""
+    experiment = results.experiment
+    if numbers.points.empty:
+        return section("finals", "Finals", Missing("No finals have ended: nothing was tested."))
+    return section(
+        "finals",
+        "Finals",
+        _finals(numbers, experiment),
+        Drawing("finals", figures.finals(numbers.points, numbers.standing, metric=metric(experiment))),
         _tuned(numbers, experiment),
     )
 

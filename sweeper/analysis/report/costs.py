@@ -22,8 +22,18 @@ def warnings(numbers: Numbers) -> Section:
 
 def costs(results: Results, numbers: Numbers) -> Section:
     """The cost ledger, and where the workers' time went."""
-    ledger = numbers.ledger
     has_times = results.attempts["ended_at"].notna().any()
+    return section(
+        "costs",
+        "What it cost",
+        *ledger(numbers).blocks,
+        Text((utilization(numbers.paid),)) if has_times else None,
+        Drawing("timeline", figures.timeline(results.attempts)) if has_times else None,
+    )
+
+
+def ledger(numbers: Numbers) -> Section:
+    """What each optimizer's trials cost."""
     rows = [
         (
             row["optimizer"],
@@ -31,7 +41,7 @@ def costs(results: Results, numbers: Numbers) -> Section:
             *(shown.duration(row[name]) for name in ("train_s", "eval_s", "waiting_s")),
             _lost(row["lost_attempts"], row["lost_epochs"], row["lost_s"]),
         )
-        for _, row in ledger.iterrows()
+        for _, row in numbers.ledger.iterrows()
     ]
     headings = (
         *("optimizer", "trials", "epochs", "steps", "samples", "gradients"),
@@ -41,10 +51,8 @@ def costs(results: Results, numbers: Numbers) -> Section:
         "costs",
         "What it cost",
         table("The ledger, search and finals, lost attempts included", headings, rows)
-        if len(ledger)
+        if len(numbers.ledger)
         else Missing("No ledger: nothing is known of what the trials cost."),
-        Text((utilization(numbers.paid),)) if has_times else None,
-        Drawing("timeline", figures.timeline(results.attempts)) if has_times else None,
     )
 
 

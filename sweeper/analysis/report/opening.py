@@ -67,9 +67,20 @@ def workload(results: Results) -> Section:
         "workload",
         "What was run",
         table("", ("", ""), rows, words=(0, 1)),
-        Folded("The experiment file", (Code(experiment.text.strip() or "(made in Python)", "toml"),)),
+        _file(experiment),
         _warm_start(facts),
     )
+
+
+def experiment_file(results: Results) -> Section:
+    """The experiment file alone, where there is one."""
+    imported = results.experiment.imported
+    block = Missing(f"Imported from {imported.source}.") if imported else _file(results.experiment)
+    return section("experiment", "The experiment", block)
+
+
+def _file(experiment: Experiment) -> Block:
+    return Folded("The experiment file", (Code(experiment.text.strip() or "(made in Python)", "toml"),))
 
 
 def _what(experiment: Experiment, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
