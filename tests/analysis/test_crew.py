@@ -63,3 +63,7 @@ def test_a_worker_that_has_just_begun_is_there_without_now_too() -> None:
 
 def test_imported_attempts_have_no_workers() -> None:
     assert analysis.crew(attempts(attempt(None, 0, None, None))).empty
+
+
+def test_now_may_be_a_plain_time() -> None:
+    assert analysis.crew(RUNNING, at(22).to_pydatetime()).equals(analysis.crew(RUNNING, at(22)))
