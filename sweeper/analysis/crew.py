@@ -1,5 +1,7 @@
 """The workers: what each was paid for, what it made of it, and what it is at."""
 
+from datetime import datetime
+
 import pandas as pd
 
 from sweeper.analysis.ledger import is_lost, timed
@@ -10,7 +12,7 @@ COLUMNS = [
 ]
 
 
-def crew(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
+def crew(attempts: pd.DataFrame, now: datetime | None = None) -> pd.DataFrame:
     """A row per worker, in the order of their first attempts; their sums are those of `ledger.paid`.
 
     Frame `worker, node, device, attempts, lost, paid_s, train_s, eval_s, share, doing`: how many `attempts`

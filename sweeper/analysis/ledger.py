@@ -1,6 +1,7 @@
 """What a sweep cost: per optimizer, and of the workers' time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def timed(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
+def timed(attempts: pd.DataFrame, now: datetime | None = None) -> pd.DataFrame:
     """The attempts whose times are known, with `is_lost` and `is_open`.
 
     Those under way end at `now` (UTC), which is no sooner than they began; without it they are left out.
@@ -115,7 +116,7 @@ def timed(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFra
     return known.dropna(subset=["started_at", "ended_at"])
 
 
-def paid(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> Paid:
+def paid(attempts: pd.DataFrame, now: datetime | None = None) -> Paid:
     """The workers' paid time, and what of it was training.
 
     While a sweep is running, `now` (UTC) is when its attempts under way are counted up to, with the seconds

@@ -1,5 +1,7 @@
 """Figures of training: learning curves with seed bands, the generalization gap, and the workers' time."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -84,7 +86,7 @@ def _trial(epochs: pd.DataFrame, optimizer: str, columns: tuple[str, ...], title
             marker={"color": colour, "symbol": "circle-open" if is_training else symbol, "size": 7},
             hovertemplate="%{y:.3f}",
         )
-    made.update_xaxes(title_text="epoch")
+    made.update_xaxes(title_text="epoch", dtick=1 if ordered["epoch"].max() <= 10 else None)
     made.update_yaxes(title_text=title)
     return made
 
@@ -103,7 +105,7 @@ def _ends(column: str, known: pd.DataFrame) -> str:
     )
 
 
-def timeline(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> go.Figure:
+def timeline(attempts: pd.DataFrame, now: datetime | None = None) -> go.Figure:
     """Every attempt as a bar over its worker's time: finals paler, lost attempts hatched.
 
     Attempts under way are drawn up to `now` (UTC), and without it not at all.

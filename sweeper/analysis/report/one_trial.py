@@ -4,7 +4,7 @@ import shlex
 
 import pandas as pd
 
-from sweeper.analysis import figures, scores, shown
+from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import (
     Block,
     Code,
@@ -108,11 +108,14 @@ def _score(trial: pd.Series, experiment: Experiment) -> str:
         return "none yet"
     if not state.has_score:
         return f"none: it {'was pruned' if state is TrialState.PRUNED else 'failed'}"
-    frame = trial.to_frame().T
-    [value] = scores.of(frame, experiment.objective, experiment.loss.name, experiment.n_classes)
-    if state is TrialState.DIVERGED and not shown.is_missing(float(value)):
-        return f"{shown.measured(value)}, that of chance: it diverged"
-    return shown.measured(float(value))
+    if state is TrialState.DIVERGED:
+        chance = experiment.score(None)
+        return (
+            "that of chance: it diverged"
+            if shown.is_missing(chance)
+            else f"{chance:.3f}, that of chance: it diverged"
+        )
+    return shown.measured(experiment.score(float(trial[experiment.objective])))
 
 
 def _error(trial: pd.Series) -> list[Block]:
@@ -193,10 +196,10 @@ def _times(trial: pd.Series) -> Block:
 
 
 def _seconds(value: float) -> str:
-    """Short times to three digits, longer ones as `shown.duration` writes them."""
+    """Short times to the millisecond or to three digits, longer ones as `shown.duration` writes them."""
     if shown.is_missing(value) or value >= 60:
         return shown.duration(value)
-    return f"{value:.3g} s"
+    return f"{value:.3f} s" if value < 1 else f"{value:.3g} s"
 
 
 def _again(name: str, store_url: str, key: TrialKey, experiment: Experiment) -> Block:

@@ -1,5 +1,7 @@
 """The workers of a sweep: what of their paid time was training, and what each did and is at."""
 
+from datetime import datetime
+
 import pandas as pd
 
 from sweeper.analysis import figures, shown
@@ -14,7 +16,7 @@ MOST_ROWS = 100
 """Of more workers the table shows the first ones."""
 
 
-def workers(attempts: pd.DataFrame, *, now: pd.Timestamp | None = None) -> Section:
+def workers(attempts: pd.DataFrame, *, now: datetime | None = None) -> Section:
     """The utilization, the timeline and a table of the workers.
 
     `now` (UTC) is given while the sweep is running: attempts under way count up to it. Without it they count
