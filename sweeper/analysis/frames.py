@@ -72,7 +72,7 @@ def trials_by_id(store: Store, sweep: str, since: Since | None = None) -> pd.Dat
     rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()
     rows["wall_s"] = (_times(rows["finished_at"]) - started).dt.total_seconds()
     found = pd.concat([_typed(rows, TRIALS), _parameters(rows["params"])], axis="columns")
-    return found.set_axis(pd.Index(rows["id"], dtype="int64"))
+    return found.set_axis(pd.Index(rows["id"], dtype="int64")).copy()  # in one piece: choosing rows is faster
 
 
 def epochs(store: Store, sweep: str, trial: TrialKey | None = None) -> pd.DataFrame:

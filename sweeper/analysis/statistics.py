@@ -26,6 +26,9 @@ COLUMNS = (
 )
 """The columns of `summary`; the best setting's `params.NAME` follow."""
 
+UNUSED = ("sweep", "worker", "node", "error", "started_at", "finished_at")
+"""Columns of the frame `trials` that the summary doesn't look at."""
+
 
 def summary(
     trials: pd.DataFrame,
@@ -56,8 +59,10 @@ def summary(
     `samples` is what the costliest trial of the search spent, `seconds` the search's time in training and
     evaluation.
     """
-    search = scores.of_search(trials, objective, loss, n_classes)
-    final = finals.scored(trials, objective, loss, n_classes)
+    # Texts cost the most wherever rows are chosen, which is done many times here.
+    known = trials.drop(columns=[name for name in UNUSED if name in trials.columns]).copy()
+    search = scores.of_search(known, objective, loss, n_classes)
+    final = finals.scored(known, objective, loss, n_classes)
     dead_below = scoring.dead_accuracy(n_classes, val_size)
     times = _times(final, epochs, target, objective, n_classes, repeats)
     rows = []
@@ -67,15 +72,14 @@ def summary(
             {
                 "optimizer": optimizer,
                 **_states(mine),
-                **_search(mine, objective, dead_below),
+                **_search(mine, scores.best(mine, objective), dead_below),
                 **finals.columns(final[final["optimizer"] == optimizer], objective, repeats),
                 **times.get(str(optimizer), {}),
                 "samples": int(mine["samples"].max()) if len(mine) else 0,
                 "seconds": float((mine["train_s"] + mine["eval_s"]).sum()),
-                **_best_setting(mine, objective),
             }
         )
-    names = [*COLUMNS, *(name for name in trials.columns if name.startswith("params."))]
+    names = [*COLUMNS, *_parameters(trials)]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -135,9 +139,8 @@ def _states(search: pd.DataFrame) -> dict[str, int]:
     return {"planned": len(search), **counts}
 
 
-def _search(search: pd.DataFrame, objective: str, dead_below: float) -> dict[str, Any]:
+def _search(search: pd.DataFrame, best: "pd.Series | None", dead_below: float) -> dict[str, Any]:
     scored = scores.proposed(search)
-    best = scores.best(search, objective)
     untuned = search[scores.exist(search) & (search["origin"] == Origin.DEFAULT)]
     dead = (scored["state"] == TrialState.DIVERGED) | (scored["val_accuracy"] < dead_below)
     return {
@@ -149,10 +152,9 @@ def _search(search: pd.DataFrame, objective: str, dead_below: float) -> dict[str
         "iqr": float(scored["score"].quantile(0.75) - scored["score"].quantile(0.25)),
         "untuned": float(untuned["score"].iloc[0]) if len(untuned) else np.nan,
         "dead": float(dead.mean()) if len(scored) and not math.isnan(dead_below) else np.nan,
+        **{name: np.nan if best is None else best[name] for name in _parameters(search)},
     }
 
 
-def _best_setting(search: pd.DataFrame, objective: str) -> dict[str, Any]:
-    names = [name for name in search.columns if name.startswith("params.")]
-    best = scores.best(search, objective)
-    return dict.fromkeys(names, np.nan) if best is None else {name: best[name] for name in names}
+def _parameters(trials: pd.DataFrame) -> list[str]:
+    return [name for name in trials.columns if name.startswith("params.")]

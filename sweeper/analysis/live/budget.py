@@ -34,12 +34,12 @@ class Budget:
         self._seen = (clock(), used())
         self._left_s = SAVED_S * self._rate
 
-    def allows(self) -> bool:
-        """Whether there is something left to be used."""
+    def allows(self, reserve: float = 0.0) -> bool:
+        """Whether more is left to be used than `reserve`, a share of what can be saved up."""
         now, used = self._clock(), self._used()
         since, before = self._seen
         self._seen = (now, used)
         earned = (now - since) * self._rate
         left = self._left_s + earned - (used - before)
         self._left_s = min(max(left, -OWED_S * self._rate), SAVED_S * self._rate)
-        return self._left_s > 0
+        return self._left_s > reserve * SAVED_S * self._rate

@@ -24,6 +24,9 @@ from sweeper.store.counts import Stamp
 RENEWED_S = 30.0
 """Statistics are done anew after a trial has ended, and else after so many seconds."""
 
+RESERVE = 0.25
+"""So much of the budget is kept for showing what has ended before statistics are done anew."""
+
 KEPT = 8
 """So many sweeps are kept in memory."""
 
@@ -38,7 +41,14 @@ class Followed:
     """
 
     def __init__(
-        self, store: Store, stamp: Stamp, overview: Overview, trials: pd.DataFrame, before: "Followed | None"
+        self,
+        store: Store,
+        stamp: Stamp,
+        overview: Overview,
+        trials: pd.DataFrame,
+        before: "Followed | None" = None,
+        *,
+        may_compute: bool = True,
     ) -> None:
         self.stamp = stamp
         self.overview = overview
@@ -47,7 +57,7 @@ class Followed:
         self.lock: threading.RLock = before.lock if before else threading.RLock()
         self._store = store
         self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
-        if before is not None and self._may_take_from(before):
+        if before is not None and self._may_take_from(before, may_compute=may_compute):
             self.numbers: Numbers = before.numbers
             self._computed: tuple[int, float] = before._computed
         else:
@@ -65,13 +75,15 @@ class Followed:
         """What names the numbers: the same as long as nothing that is computed has been computed anew."""
         return f"{self.stamp.sweep_id}.{self.stamp.token}.{self._computed[0]}"
 
-    def _may_take_from(self, before: "Followed") -> bool:
+    def _may_take_from(self, before: "Followed", *, may_compute: bool) -> bool:
         """Whether what was computed of an earlier moment is still good enough."""
-        ours, theirs = (
-            (each.stamp.state, each._n_ended, len(each.trials), each.stamp.sweep_id, each.stamp.token)
-            for each in (self, before)
+        run, earlier_run = (
+            (each.stamp.state, each.stamp.sweep_id, each.stamp.token) for each in (self, before)
         )
-        return ours == theirs and time.monotonic() - before._computed[1] < RENEWED_S
+        if run != earlier_run or time.monotonic() - before._computed[1] > RENEWED_S:
+            return False
+        is_same = (self._n_ended, len(self.trials)) == (before._n_ended, len(before.trials))
+        return is_same or not may_compute
 
     def epochs(self, key: TrialKey) -> pd.DataFrame:
         """The epochs of one trial, read now."""

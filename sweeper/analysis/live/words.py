@@ -69,8 +69,8 @@ def subject(overview: Overview) -> str:
         return f"Imported from {experiment.imported.source}; objective {objective}."
     return (
         f"{experiment.model.name} on {DATA[experiment.data.name]}, {experiment.data.train_size:,} training "
-        f"images, {counted(experiment.budget.epochs, 'epoch')}; objective {objective}, "
-        f"best so far {told(overview)[0]}."
+        f"images, {counted(experiment.budget.epochs, 'epoch')}; objective {objective}"
+        + (f", best so far {told(overview)[0]}." if overview.n_tried else ".")
     )
 
 

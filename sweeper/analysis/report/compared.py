@@ -46,13 +46,16 @@ def finals(results: Results, numbers: Numbers) -> Section:
 
 def _searched(numbers: Numbers, experiment: Experiment) -> Table:
     names = shown.searched_names(experiment, numbers.standing)
+    # A joint search gives none of them a number of its own; of imported results nobody knows more.
+    is_planned = experiment.search.mode == "per_optimizer" and experiment.imported is None
+    most = experiment.budget.trials_per_optimizer if is_planned else 0
     rows = []
     for _, row in numbers.standing.iterrows():
         lost = [f"{row[s]} {s}" for s in ("pruned", "diverged", "failed") if row[s]]
         rows.append(
             (
                 row["optimizer"],
-                f"{row['scored']} of {row['planned']}" + (f" ({', '.join(lost)})" if lost else ""),
+                f"{row['scored']} of {max(row['planned'], most)}" + (f" ({', '.join(lost)})" if lost else ""),
                 f"{shown.measured(row['best'])} (of {row['scored']})" if row["scored"] else shown.NOTHING,
                 shown.measured(row["best_accuracy"]),
                 shown.measured(row["median"]),
