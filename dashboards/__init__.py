@@ -1,1 +1,7 @@
-"""What shows sweeps while they run: settings of Prometheus, dashboards of Grafana."""
+"""What shows sweeps while they run: the live page, settings of Prometheus, dashboards of Grafana.
+
+The page computes nothing: every number, text and figure comes from `sweeper.analysis`. `app` puts it
+together, `guard` decides who may see it, `serving` listens; `address` is what a URL asks for; `listed`,
+`head`, `trials`, `lecture` and `blocks` are what is seen; `callbacks` brings it up to date, `downloads` gives
+files.
+"""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sweeper.analysis import frames
+from sweeper.analysis import columns
 
 Scores = Mapping[str, Sequence[float]]
 
@@ -76,4 +76,4 @@ def untuned(finals: Scores) -> pd.DataFrame:
 
 def no_epochs() -> pd.DataFrame:
     """A frame `epochs` of nothing."""
-    return pd.DataFrame({name: [] for name in frames.EPOCHS}).astype(dict(frames.EPOCHS))
+    return pd.DataFrame({name: [] for name in columns.EPOCHS}).astype(dict(columns.EPOCHS))

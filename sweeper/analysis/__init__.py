@@ -6,7 +6,8 @@ Every number is computed here, once; terminal, report and pages only show it.
 from sweeper.analysis.answers import Best, best
 from sweeper.analysis.checks import border_check, inclusion_check
 from sweeper.analysis.comparison import compare, compare_each, probability_of_improvement
-from sweeper.analysis.curves import curves
+from sweeper.analysis.crew import crew
+from sweeper.analysis.curves import curves, searched_curves
 from sweeper.analysis.decision import Decision, Improvement, fewest_seeds
 from sweeper.analysis.finals import finals_scores
 from sweeper.analysis.ledger import cost_ledger
@@ -32,6 +33,7 @@ __all__ = [
     "compare_each",
     "compare_epochs",
     "cost_ledger",
+    "crew",
     "curves",
     "expected_best",
     "fewest_seeds",
@@ -44,6 +46,7 @@ __all__ = [
     "lr_sensitivity",
     "power",
     "probability_of_improvement",
+    "searched_curves",
     "summary",
     "summary_of",
     "time_to_target",

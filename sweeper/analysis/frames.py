@@ -5,11 +5,13 @@ are NaN, times are UTC.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
+from sweeper.analysis.columns import ATTEMPTS, EPOCHS, TIME, TRIALS
+from sweeper.records import Origin, TrialKey
 from sweeper.store import Store
 from sweeper.store.failures import translated
 from sweeper.store.schema import attempts as attempts_table
@@ -17,81 +19,6 @@ from sweeper.store.schema import epochs as epochs_table
 from sweeper.store.schema import sweeps as sweeps_table
 from sweeper.store.schema import trials as trials_table
 from sweeper.store.text import kept
-
-TIME = "datetime64[us, UTC]"
-
-TRIALS: Mapping[str, str] = {
-    "sweep": "str",
-    "optimizer": "str",
-    "number": "int64",
-    "phase": "str",
-    "origin": "str",
-    "independent": "bool",
-    "setting": "int64",
-    "seed": "int64",
-    "state": "str",
-    "attempt": "int64",
-    "epochs": "int64",
-    "samples": "int64",
-    "grad_evals": "int64",
-    "train_loss": "float64",
-    "val_loss": "float64",
-    "val_accuracy": "float64",
-    "test_loss": "float64",
-    "test_accuracy": "float64",
-    "queued_s": "float64",
-    "setup_s": "float64",
-    "train_s": "float64",
-    "eval_s": "float64",
-    "wall_s": "float64",
-    "worker": "str",
-    "node": "str",
-    "device": "str",
-    "started_at": TIME,
-    "finished_at": TIME,
-    "error": "str",
-}
-"""The columns of the frame `trials` with their dtypes; `params.NAME` columns follow."""
-
-EPOCHS: Mapping[str, str] = {
-    "sweep": "str",
-    "optimizer": "str",
-    "number": "int64",
-    "phase": "str",
-    "epoch": "int64",
-    "samples": "int64",
-    "grad_evals": "int64",
-    "train_loss": "float64",
-    "val_loss": "float64",
-    "val_accuracy": "float64",
-    "lr": "float64",
-    "train_s": "float64",
-    "eval_s": "float64",
-}
-"""The columns of the frame `epochs` with their dtypes."""
-
-ATTEMPTS: Mapping[str, str] = {
-    "sweep": "str",
-    "optimizer": "str",
-    "number": "int64",
-    "phase": "str",
-    "attempt": "int64",
-    "worker": "str",
-    "node": "str",
-    "device": "str",
-    "first_epoch": "int64",
-    "started_at": TIME,
-    "ended_at": TIME,
-    "why": "str",
-    "strike": "bool",
-    "epochs": "int64",
-    "samples": "int64",
-    "steps": "int64",
-    "grad_evals": "int64",
-    "train_s": "float64",
-    "eval_s": "float64",
-}
-"""The columns of the frame `attempts` with their dtypes."""
 
 KEY = ["sweep", "optimizer", "number", "phase"]
 
@@ -101,6 +28,13 @@ CUMULATIVE = ("samples", "steps", "grad_evals")
 """What an epoch's row counts from its trial's start."""
 
 
+class Since(NamedTuple):
+    """What was known of a sweep's trials: the `last` one's id, and the ids of those that had not ended."""
+
+    last: int
+    unfinished: Sequence[int]
+
+
 def trials(store: Store, sweep: str) -> pd.DataFrame:
     """A row per trial of `sweep`, in the order in which they were planned.
 
@@ -108,26 +42,41 @@ def trials(store: Store, sweep: str) -> pd.DataFrame:
     Hyperparameters are columns `params.NAME`, in the order in which they first appear, NaN where an
     optimizer has no such one.
     """
+    return trials_by_id(store, sweep).reset_index(drop=True)
+
+
+def trials_by_id(store: Store, sweep: str, since: Since | None = None) -> pd.DataFrame:
+    """The same by the trials' ids, in their order; of a sweep known `since` then, what may differ now."""
     latest = (attempts_table.c.trial_id == trials_table.c.id) & (
         attempts_table.c.attempt == trials_table.c.attempt
     )
     shown = (c for c in trials_table.c if c.name in (*TRIALS, "queued_at", "params"))
     query = (
-        sa.select(sweeps_table.c.name.label("sweep"), *shown, *(attempts_table.c[name] for name in PLACE))
+        sa.select(
+            sweeps_table.c.name.label("sweep"),
+            trials_table.c.id,
+            *shown,
+            *(attempts_table.c[name] for name in PLACE),
+        )
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .outerjoin(attempts_table, latest)
         .where(sweeps_table.c.name == sweep)
         .order_by(trials_table.c.id)
     )
+    if since is not None:
+        table = trials_table.c
+        is_superseded = table.origin == Origin.SUPERSEDED.value
+        query = query.where((table.id > since.last) | table.id.in_(since.unfinished) | is_superseded)
     rows = _placed(_read(store, query))
     started = _times(rows["started_at"])
     rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()
     rows["wall_s"] = (_times(rows["finished_at"]) - started).dt.total_seconds()
-    return pd.concat([_typed(rows, TRIALS), _parameters(rows["params"])], axis="columns")
+    found = pd.concat([_typed(rows, TRIALS), _parameters(rows["params"])], axis="columns")
+    return found.set_axis(pd.Index(rows["id"], dtype="int64"))
 
 
-def epochs(store: Store, sweep: str) -> pd.DataFrame:
-    """A row per epoch of every trial of `sweep`, each from the latest attempt that trained it.
+def epochs(store: Store, sweep: str, trial: TrialKey | None = None) -> pd.DataFrame:
+    """A row per epoch of every trial of `sweep`, or of one, each from the latest attempt that trained it.
 
     `samples` and `grad_evals` count from the trial's start; seconds are of that epoch.
     """
@@ -147,12 +96,15 @@ def epochs(store: Store, sweep: str) -> pd.DataFrame:
         .join(trials_table, trials_table.c.id == table.trial_id)
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .join(attempts_table, latest)
-        .where(sweeps_table.c.name == sweep, counts)
+        .where(sweeps_table.c.name == sweep, counts, *_is(trial))
         .order_by(trials_table.c.id, table.epoch)
     )
     rows = _read(store, query)
     # After the epochs, so that every one of them has its trial; a trial's text is read once, not per epoch.
-    own = _typed(_read(store, _trials_of(sweep)), {name: EPOCHS[name] for name in KEY} | {"id": "int64"})
+    own = _typed(
+        _read(store, _trials_of(sweep).where(*_is(trial))),
+        {name: EPOCHS[name] for name in KEY} | {"id": "int64"},
+    )
     keys = own.take(pd.Index(own.pop("id")).get_indexer(rows["trial_id"]))[KEY].reset_index(drop=True)
     return _typed(pd.concat([keys, _timed(rows)], axis="columns"), EPOCHS)
 
@@ -165,8 +117,8 @@ def _trials_of(sweep: str) -> sa.Select[Any]:
     )
 
 
-def attempts(store: Store, sweep: str) -> pd.DataFrame:
-    """A row per attempt at every trial of `sweep`, lost ones included.
+def attempts(store: Store, sweep: str, trial: TrialKey | None = None) -> pd.DataFrame:
+    """A row per attempt at every trial of `sweep`, or at one of them, lost ones included.
 
     `epochs`, `samples`, `steps`, `grad_evals` and the seconds are what the attempt itself trained and
     recorded, without what a checkpoint gave it.
@@ -186,7 +138,7 @@ def attempts(store: Store, sweep: str) -> pd.DataFrame:
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .outerjoin(spent, _is_same_attempt(spent))
         .outerjoin(began, _is_same_attempt(began))
-        .where(sweeps_table.c.name == sweep)
+        .where(sweeps_table.c.name == sweep, *_is(trial))
         .order_by(trials_table.c.id, attempts_table.c.attempt)
     )
     return _typed(_timed(_placed(_read(store, query))), ATTEMPTS)
@@ -234,6 +186,19 @@ def _is_of(sweep: str, trial_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool
 
 def _is_same_attempt(rows: sa.Subquery) -> sa.ColumnElement[bool]:
     return (rows.c.trial_id == attempts_table.c.trial_id) & (rows.c.attempt == attempts_table.c.attempt)
+
+
+def _is(trial: TrialKey | None) -> list[sa.ColumnElement[bool]]:
+    """Whether a row is of that trial."""
+    if trial is None:
+        return []
+    table = trials_table.c
+    same = (
+        table.optimizer == trial.optimizer,
+        table.phase == trial.phase.value,
+        table.number == trial.number,
+    )
+    return list(same)
 
 
 def _trial_columns() -> list[sa.ColumnElement[Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.analysis import frames, scores, spreadsheets, wrong_rows
+from sweeper.analysis import columns, scores, spreadsheets, wrong_rows
 from sweeper.analysis.sentences import counted
 from sweeper.analysis.wrong_rows import KEYS, REQUIRED
 from sweeper.errors import TableError
@@ -55,7 +55,7 @@ def results(
     given_epochs, more = (None, "") if epochs is None else spreadsheets.read(epochs)
     problems: list[str] = []
     notes: list[str] = []
-    known = spreadsheets.known(given, frames.TRIALS, source, REQUIRED, problems, notes)
+    known = spreadsheets.known(given, columns.TRIALS, source, REQUIRED, problems, notes)
     objective = next((score for score in SCORES if score in known and known[score].notna().any()), None)
     if objective is None and not (problems and set(SCORES) & set(known)):
         problems.append(f"{source}: no score; one column of {', '.join(SCORES)} is required")
@@ -116,11 +116,13 @@ def _only_setting(filled: pd.DataFrame) -> "pd.Series[Any]":
 
 def _typed(filled: pd.DataFrame) -> pd.DataFrame:
     """The frame `trials`, its columns in order and with their dtypes."""
-    missing = {column: dtype for column, dtype in frames.TRIALS.items() if column not in filled}
+    missing = {column: dtype for column, dtype in columns.TRIALS.items() if column not in filled}
     nothing = {column: pd.Series(None, index=filled.index, dtype=dtype) for column, dtype in missing.items()}
     params = [column for column in filled.columns if str(column).startswith("params.")]
     return (
-        filled.assign(**nothing)[[*frames.TRIALS, *params]].astype(dict(frames.TRIALS)).reset_index(drop=True)
+        filled.assign(**nothing)[[*columns.TRIALS, *params]]
+        .astype(dict(columns.TRIALS))
+        .reset_index(drop=True)
     )
 
 
@@ -160,11 +162,11 @@ def _epochs(
     notes: list[str],
 ) -> pd.DataFrame:
     """The frame `epochs`; empty where none are given, or where there are mistakes."""
-    nothing = pd.DataFrame({column: [] for column in frames.EPOCHS}).astype(dict(frames.EPOCHS))
+    nothing = pd.DataFrame({column: [] for column in columns.EPOCHS}).astype(dict(columns.EPOCHS))
     if given is None:
         return nothing
     required = (*REQUIRED, "epoch")
-    known = spreadsheets.known(given, frames.EPOCHS, source, required, problems, notes)
+    known = spreadsheets.known(given, columns.EPOCHS, source, required, problems, notes)
     if not set(required) <= set(known):
         return nothing
     known = known.assign(
@@ -176,8 +178,8 @@ def _epochs(
     problems += wrong_rows.of_epochs(known, trials, source)
     if problems:
         return nothing
-    missing = [column for column in frames.EPOCHS if column not in known]
-    whole = known.assign(**dict.fromkeys(missing, np.nan))[list(frames.EPOCHS)].astype(dict(frames.EPOCHS))
+    missing = [column for column in columns.EPOCHS if column not in known]
+    whole = known.assign(**dict.fromkeys(missing, np.nan))[list(columns.EPOCHS)].astype(dict(columns.EPOCHS))
     order = trials.reset_index(drop=True).reset_index(names="place")[["place", *KEYS]]
     places = whole[KEYS].merge(order, on=KEYS, how="left")["place"]
     return whole.iloc[np.lexsort([whole["epoch"], places])].reset_index(drop=True)

@@ -102,9 +102,26 @@ def _spent(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paid(attempts: pd.DataFrame) -> Paid:
-    """The workers' paid time, and what of it was training."""
-    known = attempts.dropna(subset=["started_at", "ended_at"])
+def timed(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
+    """The attempts whose times are known, with `is_lost` and `is_open`.
+
+    Those under way end at `now` (UTC), which is no sooner than they began; without it they are left out.
+    """
+    started, ended = attempts["started_at"], attempts["ended_at"]
+    is_open = started.notna() & ended.isna()
+    if now is not None:
+        ended = ended.where(~is_open, started.where(started > now, now))
+    known = attempts.assign(ended_at=ended, is_lost=is_lost(attempts), is_open=is_open)
+    return known.dropna(subset=["started_at", "ended_at"])
+
+
+def paid(attempts: pd.DataFrame, now: pd.Timestamp | None = None) -> Paid:
+    """The workers' paid time, and what of it was training.
+
+    While a sweep is running, `now` (UTC) is when its attempts under way are counted up to, with the seconds
+    that they have recorded; without it nothing of them is counted.
+    """
+    known = timed(attempts, now)
     if known.empty:
         return Paid(0, np.nan, np.nan, np.nan, np.nan, np.nan)
     by_worker = known.groupby("worker").agg(first=("started_at", "min"), last=("ended_at", "max"))

@@ -38,6 +38,12 @@ def proposed(search: pd.DataFrame) -> pd.DataFrame:
     return search[exist(search) & (search["origin"] != Origin.DEFAULT)]
 
 
+def best(search: pd.DataFrame, objective: str) -> "pd.Series | None":
+    """The best scored trial of one optimizer's `search` with its `score`; of equal ones the lowest number."""
+    candidates = proposed(search)
+    return None if candidates.empty else best_first(candidates, objective).iloc[0]
+
+
 def best_first(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
     """Trials with a `score`, in the order in which settings are chosen; see `scoring.best_first`."""
     order = scoring.best_first(

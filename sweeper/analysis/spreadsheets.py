@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sweeper import space
-from sweeper.analysis import frames
+from sweeper.analysis import columns
 from sweeper.errors import UsageError
 from sweeper.experiment.wording import suggestion
 from sweeper.optimizers import ARMS
@@ -152,7 +152,7 @@ def _typed(cells: "pd.Series[Any]", dtype: str | None, source: str, problems: li
         return texts.astype("str").str.strip().where(~empty)
     if dtype == "bool":
         return _truths(texts, source, problems)
-    if dtype == frames.TIME:
+    if dtype == columns.TIME:
         moments = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
         return _checked(moments, texts, DATE_HINT, source, problems)
     if name in WHOLE:

@@ -79,7 +79,7 @@ def summary(
     return pd.DataFrame(rows, columns=names)
 
 
-def summary_of(trials: pd.DataFrame, epochs: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+def summary_of(trials: pd.DataFrame, epochs: pd.DataFrame | None, experiment: Experiment) -> pd.DataFrame:
     """The `summary` of a sweep, under the terms of its experiment and in its order."""
     return summary(
         trials,
@@ -135,15 +135,9 @@ def _states(search: pd.DataFrame) -> dict[str, int]:
     return {"planned": len(search), **counts}
 
 
-def _best(search: pd.DataFrame, objective: str) -> pd.Series | None:
-    """The best scored trial; of equal ones, that with the lowest number."""
-    candidates = scores.proposed(search)
-    return None if candidates.empty else scores.best_first(candidates, objective).iloc[0]
-
-
 def _search(search: pd.DataFrame, objective: str, dead_below: float) -> dict[str, Any]:
     scored = scores.proposed(search)
-    best = _best(search, objective)
+    best = scores.best(search, objective)
     untuned = search[scores.exist(search) & (search["origin"] == Origin.DEFAULT)]
     dead = (scored["state"] == TrialState.DIVERGED) | (scored["val_accuracy"] < dead_below)
     return {
@@ -160,5 +154,5 @@ def _search(search: pd.DataFrame, objective: str, dead_below: float) -> dict[str
 
 def _best_setting(search: pd.DataFrame, objective: str) -> dict[str, Any]:
     names = [name for name in search.columns if name.startswith("params.")]
-    best = _best(search, objective)
+    best = scores.best(search, objective)
     return dict.fromkeys(names, np.nan) if best is None else {name: best[name] for name in names}

@@ -36,12 +36,7 @@ class Sweep:
     @property
     def experiment(self) -> Experiment:
         """What is compared, with every default resolved."""
-        info = self.info
-        if experiments.imported.KEY in info.experiment:
-            return experiments.imported.from_stored(info.experiment)
-        return experiments.from_document(
-            info.experiment, source=f"sweep {self.name}", text=info.experiment_text, is_resolved=True
-        )
+        return experiments.of_sweep(self.info)
 
     @property
     def trials(self) -> "pd.DataFrame":
@@ -83,21 +78,7 @@ class Sweep:
         """The whole comparison: `html()`, `markdown()`, `record()`, and its `numbers`."""
         from sweeper.analysis import report
 
-        info = self.info
-        return report.report(
-            report.Results(
-                name=self.name,
-                state=info.state,
-                created_at=info.created_at,
-                experiment=self.experiment,
-                facts=info.facts,
-                store=self.store.url,
-                planned=[stored.trial for stored in self.store.trials(self.name)],
-                trials=self.trials,
-                epochs=self.epochs,
-                attempts=self.attempts,
-            )
-        )
+        return report.report(report.Results.of(self.store, self.info, self.experiment, self.trials))
 
     def best(self, optimizer: str | None = None) -> "Best":
         """The best setting of `optimizer`; None: of the one that leads the search.

@@ -1,6 +1,6 @@
 """The command line. Commands import what they need when they run, so that `--help` answers at once."""
 
-from sweeper.cli import answers, cluster, exchange, lecture, plan, repeat, report, upkeep
+from sweeper.cli import answers, cluster, dashboard, exchange, lecture, plan, repeat, report, upkeep
 from sweeper.cli.app import app
 
 
@@ -9,4 +9,16 @@ def main() -> None:
     app()
 
 
-__all__ = ["answers", "app", "cluster", "exchange", "lecture", "main", "plan", "repeat", "report", "upkeep"]
+__all__ = [
+    "answers",
+    "app",
+    "cluster",
+    "dashboard",
+    "exchange",
+    "lecture",
+    "main",
+    "plan",
+    "repeat",
+    "report",
+    "upkeep",
+]

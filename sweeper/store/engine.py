@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,7 +47,7 @@ class WritingConnection:
         if location.is_read_only:
             raise StoreError(f"store {shown(location.url)}: it was opened for reading only")
         self._is_shared = location.is_in_memory
-        self._path = location.path
+        self._location = location
         self._file: tuple[int, int] | None = None
         if self._is_shared:
             self.engine = engine
@@ -75,11 +74,11 @@ class WritingConnection:
 
     def _remember_file(self, _connection: Any, _record: Any) -> None:
         if self._file is None:
-            self._file = _identity(self._path)
+            self._file = self._location.identity
 
     def _require_file(self) -> None:
         """SQLite goes on writing into a file that has been deleted, without any error."""
-        if self._file is not None and _identity(self._path) != self._file:
+        if self._file is not None and self._location.identity != self._file:
             raise StoreError(
                 f"store {shown(self.engine.url)}: its file was deleted or replaced while it was written; "
                 f"put it back, or begin with another store"
@@ -93,15 +92,6 @@ def empty() -> sa.Engine:
     with engine.connect() as connection:  # the only one that the engine has
         connection.exec_driver_sql("PRAGMA query_only=ON")
     return engine
-
-
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Which file lies at `path`: its device and inode."""
-    try:
-        found = path.stat() if path else None
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found else None
 
 
 def _sqlite(location: Location, timeout_s: float, begin: str, *, is_writer: bool = False) -> sa.Engine:

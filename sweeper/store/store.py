@@ -37,8 +37,10 @@ class Store:
     Open it with `Store.open`.
     """
 
-    def __init__(self, engine: sa.Engine, location: Location) -> None:
+    def __init__(self, engine: sa.Engine, location: Location, *, is_missing: bool = False) -> None:
         self.engine = engine
+        self.is_missing = is_missing
+        """Whether there is no database yet, and an empty one stands in for it."""
         self.url = shown(location.url)
         """Where the store is, fit to be printed."""
         self._location = location
@@ -68,7 +70,7 @@ class Store:
                 engine.dispose()
                 raise
             engine.dispose()
-        return cls(database.empty(), location)
+        return cls(database.empty(), location, is_missing=True)
 
     def close(self) -> None:
         """Close all connections, those of its sweeps' committers too."""
@@ -222,11 +224,13 @@ class Store:
         return infos[0]
 
     def _infos(self, query: sa.Select[Any]) -> list[SweepInfo]:
-        counted = sa.select(trials.c.sweep_id, trials.c.state, sa.func.count().label("n")).group_by(
-            trials.c.sweep_id, trials.c.state
-        )
         with translated(self.engine.url), self.engine.connect() as connection:
             found = list(connection.execute(query).mappings())
+            counted = (
+                sa.select(trials.c.sweep_id, trials.c.state, sa.func.count().label("n"))
+                .where(trials.c.sweep_id.in_([row["id"] for row in found]))
+                .group_by(trials.c.sweep_id, trials.c.state)
+            )
             counts: dict[int, Counter[str]] = {}
             for row in connection.execute(counted):
                 counts.setdefault(row.sweep_id, Counter())[row.state] = row.n

@@ -23,12 +23,9 @@ from sweeper.store import lease
 def sweep_info(row: sa.RowMapping, counts: Mapping[str, int]) -> SweepInfo:
     """A sweep, with its trials counted by state."""
     owner = lease.holder(row, row["now"])
-    state = SweepState(row["state"])
-    if state is SweepState.RUNNING and owner is None:
-        state = SweepState.INTERRUPTED
     return SweepInfo(
         name=row["name"],
-        state=state,
+        state=state(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         trials={str(s): counts.get(s, 0) for s in TrialState},
@@ -38,6 +35,13 @@ def sweep_info(row: sa.RowMapping, counts: Mapping[str, int]) -> SweepInfo:
         experiment_text=row["experiment_text"],
         facts=row["facts"],
     )
+
+
+def state(row: sa.RowMapping) -> SweepState:
+    """The state of the sweep of this row of `sweeps`; one that nobody runs is interrupted."""
+    known = SweepState(row["state"])
+    is_left = known is SweepState.RUNNING and lease.holder(row, row["now"]) is None
+    return SweepState.INTERRUPTED if is_left else known
 
 
 def stored_trial(row: sa.RowMapping) -> StoredTrial:

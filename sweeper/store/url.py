@@ -55,6 +55,15 @@ class Location:
         except (OSError, ValueError) as error:
             raise StoreError(f"store {shown(self.url)}: {getattr(error, 'strerror', error)}") from None
 
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Which file lies there now: its device and inode; None where there is none."""
+        try:
+            found = self.path.stat() if self.path else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
+
 
 def parse(text: str) -> Location:
     """The database that `text` names. Raises StoreError where it is none that Sweeper can open."""

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeper.analysis import frames
+from sweeper.analysis import columns, frames
 from sweeper.records import EpochRecord, Trial, TrialState, WorkerInfo
 from sweeper.store import (
     AttemptEnded,
@@ -121,9 +121,9 @@ def test_an_empty_sweep_gives_empty_frames_of_the_same_form(filled: Store) -> No
 
 def test_dtypes_are_those_that_the_frames_declare(filled: Store) -> None:
     for frame, columns in (
-        (frames.trials(filled, "s"), frames.TRIALS),
-        (frames.epochs(filled, "s"), frames.EPOCHS),
-        (frames.attempts(filled, "s"), frames.ATTEMPTS),
+        (frames.trials(filled, "s"), columns.TRIALS),
+        (frames.epochs(filled, "s"), columns.EPOCHS),
+        (frames.attempts(filled, "s"), columns.ATTEMPTS),
     ):
         assert {name: str(frame[name].dtype) for name in columns} == dict(columns)
 

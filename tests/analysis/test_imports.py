@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sweeper.analysis import frames, imports
+from sweeper.analysis import columns, imports
 from sweeper.errors import TableError, UsageError
 from sweeper.experiment import imported
 
@@ -40,7 +40,7 @@ def written(path: Path, text: str) -> Path:
 
 def test_an_optimizer_a_number_and_one_score_are_enough() -> None:
     found = results(table(**LOSSES))
-    assert {name: str(dtype) for name, dtype in found.trials.dtypes.items()} == dict(frames.TRIALS)
+    assert {name: str(dtype) for name, dtype in found.trials.dtypes.items()} == dict(columns.TRIALS)
     assert list(found.trials["state"]) == ["complete"] * 3
     assert list(found.trials["origin"]) == ["imported"] * 3
     assert list(found.trials["setting"]) == [0, 1, 0]
@@ -100,7 +100,7 @@ def test_epochs_tell_how_far_their_trials_were_trained() -> None:
     found = results(table(**LOSSES), epochs)
     assert list(found.trials["epochs"]) == [0, 2, 0]
     assert list(found.trials["samples"]) == [0, 9, 0]
-    assert {name: str(dtype) for name, dtype in found.epochs.dtypes.items()} == dict(frames.EPOCHS)
+    assert {name: str(dtype) for name, dtype in found.epochs.dtypes.items()} == dict(columns.EPOCHS)
     assert found.experiment.budget.epochs == 2
 
 

@@ -13,9 +13,17 @@ from sweeper.analysis.figures.search import (
     win_probability,
 )
 from sweeper.analysis.figures.style import look, themed, themes
-from sweeper.analysis.figures.training import generalization_gap, learning_curves, timeline
+from sweeper.analysis.figures.training import (
+    TITLES,
+    generalization_gap,
+    learning_curves,
+    timeline,
+    trial_accuracy,
+    trial_losses,
+)
 
 __all__ = [
+    "TITLES",
     "expected_best",
     "finals",
     "generalization_gap",
@@ -28,6 +36,8 @@ __all__ = [
     "themed",
     "themes",
     "timeline",
+    "trial_accuracy",
+    "trial_losses",
     "tuned_untuned",
     "win_probability",
 ]

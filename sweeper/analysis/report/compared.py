@@ -5,7 +5,8 @@ import pandas as pd
 from sweeper import scoring
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Table, Text, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.sentences import OBJECTIVES
 from sweeper.experiment import Experiment
 
@@ -17,25 +18,36 @@ def metric(experiment: Experiment) -> str:
 
 def summary(results: Results, numbers: Numbers) -> Section:
     """The search per optimizer, in the experiment's order, then the finals."""
+    blocks = (*standing(results, numbers).blocks, *finals(results, numbers).blocks)
+    return section("summary", "Per optimizer", *blocks)
+
+
+def standing(results: Results, numbers: Numbers) -> Section:
+    """The search per optimizer, in the experiment's order."""
     experiment = results.experiment
-    has_finals = len(numbers.points) > 0
     return section(
-        "summary",
-        "Per optimizer",
-        _searched(numbers, experiment),
-        Text((_legend(numbers, experiment),)),
-        _finals(numbers, experiment) if has_finals else Missing("No finals have ended: nothing was tested."),
-        Drawing("finals", figures.finals(numbers.points, numbers.summary, metric=metric(experiment)))
-        if has_finals
-        else None,
+        "standing", "Per optimizer", _searched(numbers, experiment), Text((_legend(numbers, experiment),))
+    )
+
+
+def finals(results: Results, numbers: Numbers) -> Section:
+    """The finals: every one as a point, and tuned against untuned."""
+    experiment = results.experiment
+    if numbers.points.empty:
+        return section("finals", "Finals", Missing("No finals have ended: nothing was tested."))
+    return section(
+        "finals",
+        "Finals",
+        _finals(numbers, experiment),
+        Drawing("finals", figures.finals(numbers.points, numbers.standing, metric=metric(experiment))),
         _tuned(numbers, experiment),
     )
 
 
 def _searched(numbers: Numbers, experiment: Experiment) -> Table:
-    names = shown.searched_names(experiment, numbers.summary)
+    names = shown.searched_names(experiment, numbers.standing)
     rows = []
-    for _, row in numbers.summary.iterrows():
+    for _, row in numbers.standing.iterrows():
         lost = [f"{row[s]} {s}" for s in ("pruned", "diverged", "failed") if row[s]]
         rows.append(
             (
@@ -59,7 +71,7 @@ def _legend(numbers: Numbers, experiment: Experiment) -> str:
     parts = ["The best of n tried flatters: it was chosen among n."]
     if experiment.imported is None:
         parts.append("Untuned: the usual defaults, counted in no other column. Dead: no better than chance.")
-    counts = numbers.summary["scored"]
+    counts = numbers.standing["scored"]
     if counts.nunique() > 1:
         parts.append(
             f"The optimizers have unequal numbers of scored trials ({counts.min()} to {counts.max()}): no "
@@ -71,7 +83,7 @@ def _legend(numbers: Numbers, experiment: Experiment) -> str:
 def _finals(numbers: Numbers, experiment: Experiment) -> Table:
     judges_loss = not scoring.higher_is_better(experiment.objective)
     rows = []
-    for _, row in numbers.summary[numbers.summary["final_n"] > 0].iterrows():
+    for _, row in numbers.standing[numbers.standing["final_n"] > 0].iterrows():
         diverged = f" ({row['final_diverged']} of {row['final_n']} diverged)" if row["final_diverged"] else ""
         rows.append(
             (
@@ -93,9 +105,9 @@ def _finals(numbers: Numbers, experiment: Experiment) -> Table:
 
 
 def _tuned(numbers: Numbers, experiment: Experiment) -> Drawing | None:
-    if not (numbers.summary["untuned_final_n"] > 0).any():
+    if not (numbers.standing["untuned_final_n"] > 0).any():
         return None
-    return Drawing("tuned-untuned", figures.tuned_untuned(numbers.summary, metric=metric(experiment)))
+    return Drawing("tuned-untuned", figures.tuned_untuned(numbers.standing, metric=metric(experiment)))
 
 
 def pairs(results: Results, numbers: Numbers) -> Section:

@@ -7,7 +7,8 @@ from sweeper.analysis.report import compared, costs, learning, opening, record, 
 from sweeper.analysis.report.blocks import Document
 from sweeper.analysis.report.html import page
 from sweeper.analysis.report.markdown import text
-from sweeper.analysis.report.numbers import Numbers, Results, numbers
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.sentences import counted
 
 
@@ -41,7 +42,7 @@ class Report:
 
 def report(results: Results) -> Report:
     """The report on these results."""
-    return Report(results, numbers(results))
+    return Report(results, Numbers(results))
 
 
 def document(results: Results, computed: Numbers) -> Document:

@@ -2,7 +2,9 @@
 
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Missing, Section, Text, Warned, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
+from sweeper.analysis.report.workers import utilization
 from sweeper.experiment import Experiment
 from sweeper.experiment.searched import Searched, searched
 from sweeper.optimizers import ARMS
@@ -20,8 +22,18 @@ def warnings(numbers: Numbers) -> Section:
 
 def costs(results: Results, numbers: Numbers) -> Section:
     """The cost ledger, and where the workers' time went."""
-    ledger = numbers.ledger
     has_times = results.attempts["ended_at"].notna().any()
+    return section(
+        "costs",
+        "What it cost",
+        *ledger(numbers).blocks,
+        Text((utilization(numbers.paid),)) if has_times else None,
+        Drawing("timeline", figures.timeline(results.attempts)) if has_times else None,
+    )
+
+
+def ledger(numbers: Numbers) -> Section:
+    """What each optimizer's trials cost."""
     rows = [
         (
             row["optimizer"],
@@ -29,7 +41,7 @@ def costs(results: Results, numbers: Numbers) -> Section:
             *(shown.duration(row[name]) for name in ("train_s", "eval_s", "waiting_s")),
             _lost(row["lost_attempts"], row["lost_epochs"], row["lost_s"]),
         )
-        for _, row in ledger.iterrows()
+        for _, row in numbers.ledger.iterrows()
     ]
     headings = (
         *("optimizer", "trials", "epochs", "steps", "samples", "gradients"),
@@ -39,10 +51,8 @@ def costs(results: Results, numbers: Numbers) -> Section:
         "costs",
         "What it cost",
         table("The ledger, search and finals, lost attempts included", headings, rows)
-        if len(ledger)
+        if len(numbers.ledger)
         else Missing("No ledger: nothing is known of what the trials cost."),
-        Text((_paid(numbers),)) if has_times else None,
-        Drawing("timeline", figures.timeline(results.attempts)) if has_times else None,
     )
 
 
@@ -50,15 +60,6 @@ def _lost(attempts: float, epochs: float, seconds: float) -> str:
     if not attempts:
         return "0"
     return f"{attempts:.0f} ({epochs:.0f} epochs, {shown.duration(seconds)})"
-
-
-def _paid(numbers: Numbers) -> str:
-    paid = numbers.paid
-    return (
-        f"{paid.workers} {'worker' if paid.workers == 1 else 'workers'}, {shown.duration(paid.wall_s)}: "
-        f"{shown.share(paid.share)} of {shown.duration(paid.paid_s)} of paid worker time was training, "
-        f"{shown.duration(paid.eval_s)} evaluation."
-    )
 
 
 def spaces(results: Results) -> Section:

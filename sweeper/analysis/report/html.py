@@ -17,12 +17,17 @@ def page(document: Document) -> str:
     drawings = [one for part in document.sections for one in _drawings(part.blocks)]
     return _template("page.html").render(
         document=document,
-        style=Markup(_read("page.css")),  # our own files: nothing from outside is marked as safe
+        style=Markup(style()),  # our own files: nothing from outside is marked as safe
         script=Markup(_read("page.js")),
         plotly=Markup(plotly.offline.get_plotlyjs()) if drawings else "",
         figures={one.key: Markup(_figure(one)) for one in drawings},
         themes=Markup(_inert(themes())),
     )
+
+
+def style() -> str:
+    """The page's style sheet."""
+    return _read("page.css")
 
 
 def _drawings(blocks: tuple[Block, ...]) -> list[Drawing]:

@@ -1,11 +1,8 @@
 """Every number of a report, computed once by the analysis' own functions and kept as it came out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from sweeper import analysis, scoring
@@ -13,109 +10,182 @@ from sweeper.analysis import batch_sizes, finals, scores
 from sweeper.analysis.answers import Best
 from sweeper.analysis.cautions import Caution, cautions
 from sweeper.analysis.claims import Claim, claims
-from sweeper.analysis.curves import curves
+from sweeper.analysis.curves import curves, searched_curves
 from sweeper.analysis.ledger import Paid, paid
 from sweeper.analysis.optuna_io import importances
 from sweeper.analysis.progress import Progress, progress
+from sweeper.analysis.report.resampled import Resampled, resampled
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.searching import Independent
 from sweeper.analysis.sensitivity import lr_column
 from sweeper.analysis.targets import one_device, representatives, targets
 from sweeper.analysis.verdict import Verdict
 from sweeper.errors import NotFoundError
 from sweeper.experiment import Experiment
-from sweeper.records import Phase, SweepState, Trial
-
-BUDGETS = 24
-"""The win probability is worked out at so many budgets at most."""
+from sweeper.records import Phase
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Results:
-    """All that is known of a sweep: `planned` are its trials with their exact settings."""
-
-    name: str
-    state: SweepState
-    created_at: datetime
-    experiment: Experiment
-    facts: Mapping[str, Any]
-    store: str
-    planned: Sequence[Trial]
-    trials: pd.DataFrame
-    epochs: pd.DataFrame
-    attempts: pd.DataFrame
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
-    """What was computed of a sweep; frames as the functions of `sweeper.analysis` give them.
+    """What is computed of a sweep, each number when it is first wanted, and kept as it came out.
 
-    `scored` are the search's trials that statistics count, with their `score`; `points` are the finals of the
-    tuned and the untuned settings: `optimizer, kind, setting, seed, state, value, accuracy`. `wins` has a
-    column `k` and one per optimizer. `times` are time-to-target frames by (target, unit). `lr` are the
-    search's scored trials with `lr`, `score` and `is_dead`.
+    Frames are as the functions of `sweeper.analysis` give them. Nothing but `summary`, `curves`,
+    `searched_curves`, the targets, the `ledger` and the `cautions` reads the epochs. `before` are the numbers
+    of the same sweep at an earlier moment: what was resampled then is kept while the scores are the same.
     """
 
-    progress: Progress
-    summary: pd.DataFrame
-    scored: pd.DataFrame
-    verdict: Verdict
-    points: pd.DataFrame
-    by_batch_size: pd.DataFrame
-    independent: Independent
-    expected: Mapping[str, pd.DataFrame]
-    wins: pd.DataFrame
-    incumbents: pd.DataFrame
-    curves: pd.DataFrame
-    targets: tuple[float, ...]
-    targets_are_derived: bool
-    times: Mapping[tuple[float, str], pd.DataFrame]
-    lr: pd.DataFrame
-    sensitivity: pd.DataFrame
-    lr_bins: pd.DataFrame
-    importances: Mapping[str, Mapping[str, float]]
-    ledger: pd.DataFrame
-    paid: Paid
-    cautions: Sequence[Caution]
-    claims: Sequence[Claim]
-    bests: Mapping[str, Best]
+    def __init__(self, results: Results, before: "Numbers | None" = None) -> None:
+        self.results = results
+        self._known: Resampled | None = before.__dict__.get("resampled", before._known) if before else None
 
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the sweep is."""
+        return progress(self._trials, self._experiment)
 
-def numbers(results: Results) -> Numbers:
-    """Everything that a report on these results shows."""
-    trials, epochs, experiment = results.trials, results.epochs, results.experiment
-    higher = scoring.higher_is_better(experiment.objective)
-    verdict = analysis.verdict(trials, experiment)
-    independent = analysis.independent_scores(trials, experiment)
-    fixed, are_derived = targets(trials, epochs, experiment)
-    widths, bins = _sensitivity(trials, experiment)
-    return Numbers(
-        progress=progress(trials, experiment),
-        summary=analysis.summary_of(trials, epochs, experiment),
-        scored=_scored(trials, experiment),
-        verdict=verdict,
-        points=points(trials, experiment),
-        by_batch_size=batch_sizes.within_batch_size(trials, experiment),
-        independent=independent,
-        expected={
-            name: analysis.expected_best(values, higher_is_better=higher)
-            for name, values in independent.scores.items()
-        },
-        wins=_wins(independent, higher),
-        incumbents=analysis.incumbents(trials, experiment),
-        curves=curves(trials, epochs, experiment),
-        targets=fixed,
-        targets_are_derived=are_derived,
-        times=_times(trials, epochs, experiment, fixed),
-        lr=_lr(trials, experiment),
-        sensitivity=widths,
-        lr_bins=bins,
-        importances={arm.name: importances(trials, experiment, arm.name) for arm in experiment.arms},
-        ledger=analysis.cost_ledger(trials, results.attempts, epochs),
-        paid=paid(results.attempts),
-        cautions=cautions(trials, epochs, experiment, verdict),
-        claims=claims(trials, experiment, verdict),
-        bests=_bests(results),
-    )
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row per optimizer, the time to target among its columns."""
+        return analysis.summary_of(self._trials, self.results.epochs, self._experiment)
+
+    @cached_property
+    def standing(self) -> pd.DataFrame:
+        """The summary without the time to target, and so without a look at the epochs."""
+        return analysis.summary_of(self._trials, None, self._experiment)
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """The search's trials that statistics count, with their `score`."""
+        return _scored(self._trials, self._experiment)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The verdict, or why there is none."""
+        return analysis.verdict(self._trials, self._experiment)
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """Finals of tuned and untuned settings: `optimizer, kind, setting, seed, state, value, accuracy`."""
+        return points(self._trials, self._experiment)
+
+    @cached_property
+    def by_batch_size(self) -> pd.DataFrame:
+        """The search within each batch size."""
+        return batch_sizes.within_batch_size(self._trials, self._experiment)
+
+    @cached_property
+    def independent(self) -> Independent:
+        """The scores of independent trials."""
+        return analysis.independent_scores(self._trials, self._experiment)
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        """What is resampled from the independent scores."""
+        known = self._known
+        if known is not None and known.is_of(self.independent):
+            return known
+        return resampled(self.independent, scoring.higher_is_better(self._experiment.objective))
+
+    @property
+    def expected(self) -> Mapping[str, pd.DataFrame]:
+        """The expected best of each optimizer, by number of trials."""
+        return self.resampled.expected
+
+    @property
+    def wins(self) -> pd.DataFrame:
+        """The win probabilities: a column `k` and one per optimizer."""
+        return self.resampled.wins
+
+    @cached_property
+    def incumbents(self) -> pd.DataFrame:
+        """The best so far after each trial."""
+        return analysis.incumbents(self._trials, self._experiment)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The learning curves of the finals that represent the optimizers."""
+        return curves(self._trials, self.results.epochs, self._experiment)
+
+    @cached_property
+    def searched_curves(self) -> pd.DataFrame:
+        """The learning curves of each optimizer's best trial of the search so far."""
+        return searched_curves(self._trials, self.results.epochs, self._experiment)
+
+    @cached_property
+    def targets(self) -> tuple[float, ...]:
+        """The validation accuracies for the time to target."""
+        return self._targets[0]
+
+    @cached_property
+    def targets_are_derived(self) -> bool:
+        """Whether the targets come from the results themselves."""
+        return self._targets[1]
+
+    @cached_property
+    def times(self) -> Mapping[tuple[float, str], pd.DataFrame]:
+        """Time-to-target frames by (target, unit)."""
+        return _times(self._trials, self.results.epochs, self._experiment, self.targets)
+
+    @cached_property
+    def lr(self) -> pd.DataFrame:
+        """The search's scored trials with `lr`, `score` and `is_dead`."""
+        return _lr(self._trials, self._experiment)
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """The good range of lr, per optimizer."""
+        return self._sensitivity[0]
+
+    @cached_property
+    def lr_bins(self) -> pd.DataFrame:
+        """The best score in each half-decade of lr."""
+        return self._sensitivity[1]
+
+    @cached_property
+    def importances(self) -> Mapping[str, Mapping[str, float]]:
+        """What each hyperparameter's share in the score's variation is, per optimizer."""
+        trials, experiment = self._trials, self._experiment
+        return {arm.name: importances(trials, experiment, arm.name) for arm in experiment.arms}
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """What each optimizer cost."""
+        return analysis.cost_ledger(self._trials, self.results.attempts, self.results.epochs)
+
+    @cached_property
+    def paid(self) -> Paid:
+        """The workers' paid time."""
+        return paid(self.results.attempts)
+
+    @cached_property
+    def cautions(self) -> Sequence[Caution]:
+        """What may mislead, and what to do about it."""
+        return cautions(self._trials, self.results.epochs, self._experiment, self.verdict)
+
+    @cached_property
+    def claims(self) -> Sequence[Claim]:
+        """The lecture's claims beside the findings."""
+        return claims(self._trials, self._experiment, self.verdict)
+
+    @cached_property
+    def bests(self) -> Mapping[str, Best]:
+        """Each optimizer's best setting, where it has one."""
+        return _bests(self.results)
+
+    @property
+    def _trials(self) -> pd.DataFrame:
+        return self.results.trials
+
+    @property
+    def _experiment(self) -> Experiment:
+        return self.results.experiment
+
+    @cached_property
+    def _targets(self) -> tuple[tuple[float, ...], bool]:
+        return targets(self._trials, self.results.epochs, self._experiment)
+
+    @cached_property
+    def _sensitivity(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return _sensitivity(self._trials, self._experiment)
 
 
 def points(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -128,19 +198,6 @@ def points(trials: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return both.rename(columns={"test": "value"})[
         ["optimizer", "kind", "setting", "seed", "state", "value", "accuracy"]
     ].reset_index(drop=True)
-
-
-def _wins(independent: Independent, higher: bool) -> pd.DataFrame:
-    names = list(independent.scores)
-    if len(names) < 2:
-        return pd.DataFrame(columns=["k", *names])
-    most = min(len(values) for values in independent.scores.values())
-    budgets = np.unique(np.geomspace(1, most, BUDGETS).round().astype(int))
-    rows = [
-        {"k": int(k), **analysis.win_probability(independent.scores, int(k), higher_is_better=higher)}
-        for k in budgets
-    ]
-    return pd.DataFrame(rows, columns=["k", *names])
 
 
 def _times(

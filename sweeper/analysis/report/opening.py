@@ -5,7 +5,8 @@ from typing import Any
 
 from sweeper.analysis import shown
 from sweeper.analysis.report.blocks import Block, Code, Folded, Missing, Points, Section, Text, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.sentences import DATA, OBJECTIVES, counted
 from sweeper.experiment import Experiment
 from sweeper.experiment.checks import parameter_count
@@ -66,9 +67,20 @@ def workload(results: Results) -> Section:
         "workload",
         "What was run",
         table("", ("", ""), rows, words=(0, 1)),
-        Folded("The experiment file", (Code(experiment.text.strip() or "(made in Python)", "toml"),)),
+        _file(experiment),
         _warm_start(facts),
     )
+
+
+def experiment_file(results: Results) -> Section:
+    """The experiment file alone, where there is one."""
+    imported = results.experiment.imported
+    block = Missing(f"Imported from {imported.source}.") if imported else _file(results.experiment)
+    return section("experiment", "The experiment", block)
+
+
+def _file(experiment: Experiment) -> Block:
+    return Folded("The experiment file", (Code(experiment.text.strip() or "(made in Python)", "toml"),))
 
 
 def _what(experiment: Experiment, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -121,7 +133,7 @@ def _where(results: Results, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("coordinator's machine", host or shown.NOTHING),
         ("devices", ran_on or shown.NOTHING),
         ("versions", versions or shown.NOTHING),
-        ("sweep", f"{results.name}, {results.state}, begun {results.created_at:%Y-%m-%d %H:%M} UTC"),
+        ("sweep", f"{results.name}, {results.state}, begun {results.info.created_at:%Y-%m-%d %H:%M} UTC"),
     ]
 
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sweeper.analysis import shown
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.verdict import Verdict
 
 
@@ -15,7 +16,7 @@ def record(results: Results, numbers: Numbers) -> dict[str, Any]:
     return {
         "name": results.name,
         "state": results.state.value,
-        "created_at": shown.iso(results.created_at),
+        "created_at": shown.iso(results.info.created_at),
         "objective": experiment.objective,
         "experiment": experiment.text,
         "imported": asdict(experiment.imported) if experiment.imported else None,

@@ -3,7 +3,8 @@
 import shlex
 
 from sweeper.analysis.report.blocks import Block, Code, Folded, Missing, Points, Section, Text, section
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 
 
 def settings(results: Results, numbers: Numbers) -> Section:

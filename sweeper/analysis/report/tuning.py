@@ -3,7 +3,8 @@
 from sweeper import scoring
 from sweeper.analysis import figures, shown
 from sweeper.analysis.report.blocks import Block, Drawing, Folded, Missing, Section, Text, section, table
-from sweeper.analysis.report.numbers import Numbers, Results
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
 from sweeper.analysis.sentences import OBJECTIVES
 
 

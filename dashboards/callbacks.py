@@ -1,0 +1,216 @@
+"""Brings pages up to date: asks the store for news, and draws only what differs from what is seen."""
+
+import functools
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, html, no_update
+from dash.development.base_component import Component
+from plotly.io.json import to_json_plotly
+
+from dashboards import blocks, head, lecture, listed, trials
+from dashboards.address import Address, parse
+from sweeper.analysis.live import TABS, Followed, Watch, tabs
+from sweeper.errors import SweeperError
+
+KEPT = 48
+"""So many tabs are kept as they were drawn, for all pages together."""
+
+
+class Drawn:
+    """What was drawn last, and by which digest pages tell whether they have it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[str, ...], tuple[str, Component]] = OrderedDict()
+
+    def get(self, key: tuple[str, ...], draw: Callable[[], Component]) -> tuple[str, Component]:
+        """The digest and what was drawn for `key`; drawn now if it was not."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        component = draw()
+        found = (digest(component), component)
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def digest(component: Component) -> str:
+    """The same text for the same component."""
+    return hashlib.sha256(to_json_plotly(component).encode()).hexdigest()[:16]
+
+
+def told(default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Lets a callback say what went wrong where it would draw; `default` makes its answer of that line."""
+
+    def decorated(callback: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(callback)
+        def answered(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except SweeperError as error:
+                return default(str(error))
+
+        return answered
+
+    return decorated
+
+
+def register(app: Dash, watch: Watch) -> None:
+    """All callbacks of the page."""
+    drawn = Drawn()
+    app.clientside_callback(
+        ClientsideFunction("sweeper", "scheme"), Output("scheme", "data"), Input("url", "pathname")
+    )
+    _look(app, watch)
+    _head(app, watch)
+    _body(app, watch, drawn)
+    _find(app)
+
+
+def _look(app: Dash, watch: Watch) -> None:
+    """The pulse: is there news? Nothing else asks the store by itself, and a finished sweep has no pulse."""
+
+    @app.callback(
+        Output("news", "data"),
+        Output("notice", "children"),
+        Output("pulse", "disabled"),
+        Input("pulse", "n_intervals"),
+        Input("url", "pathname"),
+        State("news", "data"),
+        State("notice", "children"),
+    )
+    @told(lambda line: (no_update, f"{line}. What is shown may be old; trying again.", False))
+    def look(_: int, path: str, known: str | None, notice: str | None) -> tuple[Any, Any, bool]:
+        name = parse(path, "").sweep
+        news = f"{name or ''} {watch.news(name)}"
+        is_over = name is not None and watch.sweep(name).overview.is_over
+        return (
+            no_update if news == known else news,
+            None if notice else no_update,
+            is_over,
+        )
+
+
+def _head(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output("head", "children"),
+        Output("head-seen", "data"),
+        Input("news", "data"),
+        State("url", "pathname"),
+        State("head-seen", "data"),
+        prevent_initial_call=True,
+    )
+    @told(lambda line: (html.P(line, className="missing"), None))
+    def show(news: str | None, path: str, seen: str | None) -> tuple[Any, Any]:
+        address = parse(path, "")
+        if news is None:
+            return no_update, no_update
+        component = front(watch, address)
+        found = digest(component)
+        return (no_update, no_update) if found == seen else (component, found)
+
+
+def front(watch: Watch, address: Address) -> Component:
+    """What stands at the top of a page: what the list is of, or a sweep's header with its summary."""
+    return listed.head(watch.url) if address.sweep is None else head.head(watch.sweep(address.sweep))
+
+
+def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
+    @app.callback(
+        Output("tabs", "children"),
+        Output("detail", "children"),
+        Output("tab", "children"),
+        Output("seen", "data"),
+        Input("news", "data"),
+        Input("url", "search"),
+        Input("scheme", "data"),
+        State("url", "pathname"),
+        State("seen", "data"),
+        prevent_initial_call=True,
+    )
+    @told(lambda line: (no_update, None, html.P(line, className="missing"), None))
+    def show(news: str | None, search: str, scheme: str | None, path: str, seen: Any) -> tuple[Any, ...]:
+        address = parse(path, search)
+        if news is None or scheme not in ("light", "dark"):
+            return (no_update,) * 4
+        now = _pieces(watch, address, scheme, drawn)
+        digests = [known for known, _ in now]
+        before = seen or [None] * len(now)
+        fresh = [
+            no_update if known == old else component
+            for (known, component), old in zip(now, before, strict=True)
+        ]
+        return (*fresh, no_update if digests == before else digests)
+
+
+def _pieces(watch: Watch, address: Address, scheme: str, drawn: Drawn) -> list[tuple[str, Component | None]]:
+    """Tabs, one trial and the tab's content, each with its digest."""
+    if address.sweep is None:
+        table = listed.table(watch.sweeps(), address.wanted.find)
+        return [("", None), ("", None), (digest(table), table)]
+    followed = watch.sweep(address.sweep)
+    return [
+        (f"{address.sweep} {address.tab}", navigation(address)),
+        detail(followed, address, scheme, drawn),
+        body(followed, address, scheme, drawn),
+    ]
+
+
+def navigation(address: Address) -> Component:
+    """The links to the tabs."""
+    return html.Nav(
+        [
+            trials.link(tab.title, address.on(key), is_on=key == address.tab, kind="tab-link")
+            for key, tab in TABS.items()
+        ],
+        className="tabs",
+        **{"aria-label": "tabs"},
+    )
+
+
+def detail(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> tuple[str, Component | None]:
+    """The one trial that the address asks for, with its digest."""
+    if address.tab != "trials" or not address.trial:
+        return "", None
+    key = (followed.news, "detail", address.trial, scheme)
+    return drawn.get(key, lambda: trials.detail(followed, address, scheme))
+
+
+def body(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> tuple[str, Component]:
+    """What is on the address' tab, with its digest."""
+    if address.tab == "trials":
+        return drawn.get((followed.news, address.href), lambda: trials.trials(followed, address))
+    key = (followed.edition, address.href, scheme)
+    return drawn.get(key, lambda: _parts(followed, address, scheme))
+
+
+def _parts(followed: Followed, address: Address, scheme: str) -> Component:
+    parts = [blocks.section(part, scheme) for part in tabs.parts(address.tab, followed)]
+    return html.Div([*parts, *([lecture.landscape()] if address.tab == "lecture" else [])])
+
+
+def _find(app: Dash) -> None:
+    """The one field: it becomes part of the URL, and the URL fills it."""
+
+    @app.callback(
+        Output("url", "search"),
+        Output("find", "value"),
+        Output("finding", "hidden"),
+        Input("find", "value"),
+        Input("url", "search"),
+        State("url", "pathname"),
+    )
+    def find(words: str | None, search: str, path: str) -> tuple[Any, Any, bool]:
+        address = parse(path, search)
+        is_hidden = address.sweep is not None and address.tab != "trials"
+        if ctx.triggered_id == "find" and (words or "") != address.wanted.find:
+            return address.wanting(find=words or "").search, no_update, is_hidden
+        return no_update, no_update if words == address.wanted.find else address.wanted.find, is_hidden

@@ -1,0 +1,33 @@
+"""Serves the live page until it is told to end."""
+
+import socket
+from collections.abc import Callable
+
+import flask
+import waitress
+
+from sweeper.errors import UsageError
+
+THREADS = 8
+"""A page that computes must not keep the others from asking for news."""
+
+
+def serve(server: flask.Flask, host: str, port: int, listening: Callable[[str], None]) -> None:
+    """Listen on `host` and `port` (0: any free one), say where to `listening`, and answer until interrupted.
+
+    Raises UsageError where nobody can listen there.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(*family[:2])
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(family[4])
+    except OSError as error:
+        raise UsageError(f"--host {host} --port {port}: can't listen there: {error.strerror}") from None
+    with listener:
+        named = f"[{host}]" if ":" in host else host
+        made = waitress.create_server(
+            server, sockets=[listener], threads=THREADS, ident=None, max_request_body_size=1 << 20
+        )
+        listening(f"http://{named}:{listener.getsockname()[1]}")
+        made.run()

@@ -1,0 +1,190 @@
+"""Looks at the store for all pages together: often and cheaply, and anew only where something has changed."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from sweeper import experiment as experiments
+from sweeper.analysis import frames
+from sweeper.analysis.live.budget import Budget
+from sweeper.analysis.live.followed import FollowedTrials
+from sweeper.analysis.live.overview import Overview, overview
+from sweeper.analysis.report.numbers import Numbers
+from sweeper.analysis.report.results import Results
+from sweeper.errors import NotFoundError, StoreAwayError
+from sweeper.records import TrialKey, TrialState
+from sweeper.store import Store, counts, url
+from sweeper.store.counts import Stamp
+
+RENEWED_S = 30.0
+"""Statistics are done anew after a trial has ended, and else after so many seconds."""
+
+KEPT = 8
+"""So many sweeps are kept in memory."""
+
+PATIENCE_S = 5.0
+"""A page waits so long for another one's look at a store that doesn't answer."""
+
+
+class Followed:
+    """A sweep as it stood at one moment. What is computed of it is computed once, for all pages.
+
+    `numbers` may be of a slightly earlier moment than `trials`; `lock` is for whoever computes with them.
+    """
+
+    def __init__(
+        self, store: Store, stamp: Stamp, overview: Overview, trials: pd.DataFrame, before: "Followed | None"
+    ) -> None:
+        self.stamp = stamp
+        self.overview = overview
+        self.trials = trials
+        self.as_of = datetime.now(UTC)
+        self.lock: threading.RLock = before.lock if before else threading.RLock()
+        self._store = store
+        self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
+        if before is not None and self._may_take_from(before):
+            self.numbers: Numbers = before.numbers
+            self._computed: tuple[int, float] = before._computed
+        else:
+            results = Results.of(store, overview.info, overview.experiment, trials)
+            self.numbers = Numbers(results, before.numbers if before else None)
+            self._computed = (before._computed[0] + 1 if before else 0, time.monotonic())
+
+    @property
+    def news(self) -> str:
+        """What names this moment: the same as long as the store has told nothing new."""
+        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self.stamp.version}.{self.stamp.state}"
+
+    @property
+    def edition(self) -> str:
+        """What names the numbers: the same as long as nothing that is computed has been computed anew."""
+        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self._computed[0]}"
+
+    def _may_take_from(self, before: "Followed") -> bool:
+        """Whether what was computed of an earlier moment is still good enough."""
+        ours, theirs = (
+            (each.stamp.state, each._n_ended, len(each.trials), each.stamp.sweep_id, each.stamp.token)
+            for each in (self, before)
+        )
+        return ours == theirs and time.monotonic() - before._computed[1] < RENEWED_S
+
+    def epochs(self, key: TrialKey) -> pd.DataFrame:
+        """The epochs of one trial, read now."""
+        return frames.epochs(self._store, self.overview.info.name, key)
+
+    def attempts(self, key: TrialKey) -> pd.DataFrame:
+        """The attempts at one trial, read now."""
+        return frames.attempts(self._store, self.overview.info.name, key)
+
+
+class Watch:
+    """The sweeps of one store, for any number of pages and threads. It never writes.
+
+    `budget` bounds what following costs; what a page asks for the first time is always computed.
+    """
+
+    def __init__(self, location: str, budget: Budget | None = None) -> None:
+        self._location = url.parse(location)
+        self._text = location
+        self._budget = budget or Budget()
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+        self._file: tuple[int, int] | None = None
+        self._followed: OrderedDict[str, Followed] = OrderedDict()
+        self._trials: dict[str, FollowedTrials] = {}
+        self._overviews: dict[str, tuple[Stamp, Overview]] = {}
+        self.url = url.shown(self._location.url)
+
+    def close(self) -> None:
+        """Close the store's connections."""
+        with self._lock:
+            self._forget()
+
+    def sweeps(self) -> list[Overview]:
+        """How far every sweep is, newest first. Raises StoreError where the store can't be read."""
+        with self._looking() as store:
+            stamps = counts.stamps(store)
+            found = [self._overview(store, name, stamp) for name, stamp in stamps.items()]
+            self._overviews = {name: self._overviews[name] for name in stamps}
+            return found
+
+    def news(self, name: str | None = None) -> str:
+        """What pages would show of the sweep `name`, or of all: the same text as long as they need not look.
+
+        New only as far as the budget allows. Raises NotFoundError, and StoreError as `sweeps` does.
+        """
+        with self._looking() as store:
+            stamps = counts.stamps(store, name)
+            if name is None:
+                return ".".join(f"{s.sweep_id}-{s.token}-{s.version}-{s.state}" for s in stamps.values())
+            known = self._followed.get(name)
+            if name not in stamps:
+                raise NotFoundError(f"no sweep is called {name!r} in {self.url}")
+            if known is not None and (known.stamp == stamps[name] or not self._budget.allows()):
+                return known.news
+            return self._follow(store, name, stamps[name]).news
+
+    def sweep(self, name: str) -> Followed:
+        """The sweep `name` as pages know it. Raises as `news` does."""
+        with self._lock:
+            if name not in self._followed:
+                self.news(name)
+            self._followed.move_to_end(name)
+            return self._followed[name]
+
+    def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:
+        trials = self._trials.setdefault(name, FollowedTrials(store, name)).read(stamp)
+        found = Followed(store, stamp, self._overview(store, name, stamp), trials, self._followed.get(name))
+        self._followed[name] = found
+        while len(self._followed) > KEPT:
+            oldest, _ = self._followed.popitem(last=False)
+            del self._trials[oldest]
+        return found
+
+    def _overview(self, store: Store, name: str, stamp: Stamp) -> Overview:
+        known = self._overviews.get(name)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        info = store.sweep(name)
+        experiment = experiments.of_sweep(info)
+        found = overview(
+            info,
+            experiment,
+            counts.counts(store, stamp.sweep_id, experiment.objective),
+            counts.n_open_attempts(store, stamp.sweep_id) if info.holder else 0,
+        )
+        self._overviews[name] = (stamp, found)
+        return found
+
+    @contextmanager
+    def _looking(self) -> Iterator[Store]:
+        """The store, open. One page looks at a time: of a store that doesn't answer one learns enough."""
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            raise StoreAwayError(f"store {self.url}: it has not answered yet")
+        try:
+            yield self._opened()
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> Store:
+        """The store, opened anew where its file is another one: SQLite would go on reading a deleted file."""
+        file = self._location.identity
+        if self._store is not None and file is None and self._file is not None:
+            raise StoreAwayError(f"store {self.url}: its file is not there")
+        if self._store is None or self._store.is_missing or file != self._file:
+            self._forget()
+            self._store, self._file = Store.open(self._text, read_only=True), file
+        return self._store
+
+    def _forget(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+        self._followed.clear()
+        self._trials.clear()
+        self._overviews.clear()
