@@ -21,7 +21,8 @@ WORKDIR /build
 COPY pyproject.toml ./
 # hadolint ignore=DL3013
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
+extras = p['optional-dependencies']; \
+print(*p['dependencies'], *extras['postgres'], *extras['dashboard'], sep='\n')" > requirements.txt \
     && pip install --index-url "$TORCH_INDEX" "$(grep '^torch' requirements.txt)" \
     && pip install --requirement requirements.txt
 

@@ -49,9 +49,9 @@ format: $(INSTALLED)  ## put the code into shape
 	$(BIN)/ruff check --fix .
 
 # Containers read them as other users, so the directory keeps everyone else of this machine out.
-secrets:  ## the token and the passwords that docker-compose.yml wants, in secrets/; what is there stays
+secrets:  ## the tokens and the passwords that docker-compose.yml wants, in secrets/; what is there stays
 	mkdir -p secrets && chmod 700 secrets
-	for name in ray_token pg_password grafana_password; do \
+	for name in ray_token pg_password grafana_password page_password page_token; do \
 		test -s secrets/$$name || { \
 			rm -f secrets/.$$name && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' > secrets/.$$name \
 			&& chmod 444 secrets/.$$name && mv -f secrets/.$$name secrets/$$name; \

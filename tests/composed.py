@@ -33,7 +33,7 @@ from started_cluster import free_port
 
 ROOT = Path(__file__).parent.parent
 HOSTS = ("ray-head-backend", "ray-head", "postgres")
-SHARED = ("6379", "8265", "10001")
+SHARED = ("6379", "8050", "8265", "10001")
 PER_PROCESS = ("52365", "8080")
 PATHS = ("/run/secrets", "/data", "/checkpoints", "/var/lib/ray-dashboards")
 OBJECT_STORE = {"500000000": "100000000"}
@@ -142,6 +142,11 @@ class Composed:
         """Where Ray's dashboard is."""
         return f"http://127.0.0.1:{self._ports['8265']}"
 
+    @property
+    def page(self) -> str:
+        """Where the live page is."""
+        return f"http://127.0.0.1:{self._ports['8050']}"
+
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text()
 
@@ -175,10 +180,19 @@ class Composed:
             cwd=self.directory,
         )
 
+    def connected(self, user: str, password: str) -> psycopg.Connection:
+        """A connection to the database, by TCP with the password of that name."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.postgres_port,
+            dbname="sweeper",
+            user=user,
+            password=self.secret(password),
+        )
+
     def sql(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows from the database, asked by TCP with the password."""
-        parameters = {"host": "127.0.0.1", "port": self.postgres_port, "dbname": "sweeper", "user": "sweeper"}
-        with psycopg.connect(**parameters, password=self.secret("pg_password")) as connection:
+        """Rows from the database, as its owner."""
+        with self.connected("sweeper", "pg_password") as connection:
             return connection.execute(query).fetchall()
 
     def shown(self) -> str:
@@ -235,7 +249,7 @@ class Composed:
         return command
 
     def _words(self, words: Sequence[str], ports: Mapping[str, str] | None = None) -> list[str]:
-        return [self._substituted(word, ports) for word in words]
+        return [self._located(self._substituted(word, ports)) for word in words]
 
     def _substituted(self, text: str, ports: Mapping[str, str] | None = None) -> str:
         text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text).replace("$$", "$")
@@ -244,11 +258,8 @@ class Composed:
         numbers = {**{port: str(free) for port, free in self._ports.items()}, **OBJECT_STORE, **(ports or {})}
         return re.sub(r"\b\d{4,9}\b", lambda found: numbers.get(found[0], found[0]), text)
 
-    def _located(self, value: str) -> str:
-        for path in PATHS:
-            if value == path or value.startswith(f"{path}/"):
-                return f"{self.directory}{value}"
-        return value
+    def _located(self, text: str) -> str:
+        return re.sub(rf"(?<![^\s=])({'|'.join(PATHS)})(?=/|\s|$)", rf"{self.directory}\1", text)
 
     def _make_secrets(self) -> None:
         (self.directory / "run").mkdir()

@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from composed import ROOT, Composed, read, seconds
 
+from sweeper.api.remote import PAGE_VARIABLE
 from sweeper.store import migrate
 
 FILE = read()
@@ -20,7 +24,7 @@ SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 LASTING = [name for name, service in SERVICES.items() if "restart" in service]
 ROOT_USERS = ("", "0", "root")
-SECRETS = ("ray_token", "pg_password", "grafana_password")
+SECRETS = ("ray_token", "pg_password", "grafana_password", "page_password", "page_token")
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 each_lasting_service = pytest.mark.parametrize("name", LASTING)
@@ -70,9 +74,24 @@ def test_secrets_are_files_and_no_value(name: str) -> None:
         assert not re.search(r"://[^/@]*:[^/@]*@", value), key
 
 
-def test_only_what_asks_the_database_has_its_password() -> None:
-    having = {name for name, service in SERVICES.items() if "pg_password" in service.get("secrets", [])}
-    assert having == {"postgres", "migrate", "ray-head", "cli"}
+@pytest.mark.parametrize(
+    ("secret", "having"),
+    [
+        ("pg_password", {"postgres", "migrate", "ray-head", "cli"}),
+        ("ray_token", {"ray-head", "ray-worker", "ray-worker-gpu", "prometheus", "cli"}),
+        ("grafana_password", {"grafana"}),
+        ("page_password", {"migrate", "page"}),
+        ("page_token", {"page"}),
+    ],
+)
+def test_only_what_needs_a_secret_has_it(secret: str, having: set[str]) -> None:
+    assert {name for name, service in SERVICES.items() if secret in service.get("secrets", [])} == having
+
+
+def test_a_job_and_who_submits_one_know_where_the_page_is_published() -> None:
+    (port,) = SERVICES["page"]["ports"]
+    for name in ("ray-head", "cli"):
+        assert SERVICES[name]["environment"][PAGE_VARIABLE] == f"http://{port.rpartition(':')[0]}"
 
 
 def test_nothing_that_lasts_starts_without_a_secret() -> None:
@@ -96,7 +115,7 @@ def test_the_order_of_start() -> None:
         for name, service in SERVICES.items()
     }
     assert order["migrate"] == {"postgres": "service_healthy"}
-    assert order["ray-head"] == {"migrate": "service_completed_successfully"}
+    assert order["ray-head"] == order["page"] == {"migrate": "service_completed_successfully"}
     assert order["ray-worker"] == order["ray-worker-gpu"] == {"ray-head": "service_healthy"}
 
 
@@ -126,6 +145,19 @@ def test_the_image_is_made_of_files_that_are_there_and_runs_as_nobody_special() 
     assert SERVICES["ray-head"]["user"] == "1000:1000"
 
 
+def test_the_image_has_what_its_services_need() -> None:
+    """The requirements that the Dockerfile reads off pyproject.toml."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    found = re.search(r'^RUN python -c "(.*)" > requirements.txt', text, flags=re.MULTILINE)
+    assert found is not None
+    code = [sys.executable, "-c", found[1]]
+    done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["postgres"], *extras["dashboard"]]
+    assert done.stdout.splitlines() == wanted
+
+
 def test_make_secrets_overwrites_none(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "secrets").mkdir()
@@ -136,7 +168,7 @@ def test_make_secrets_overwrites_none(tmp_path: Path) -> None:
         assert made.keys() == set(SECRETS)
         assert made.pop("ray_token") == "mine\n"
         assert all(re.fullmatch(r"[0-9a-f]{64}", text) for text in made.values())
-        assert len(set(made.values())) == 2
+        assert len(set(made.values())) == len(SECRETS) - 1
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "secrets" / "pg_password").stat().st_mode & 0o777 == 0o444
 
@@ -178,14 +210,35 @@ def composed() -> Iterator[Composed]:
         yield composed
 
 
+@pytest.fixture(scope="module")
+def page(composed: Composed) -> str:
+    """The address of the live page, healthy by its own check."""
+    composed.up("page")
+    composed.running["page"][0].wait_until_healthy()
+    return composed.page
+
+
+class Staying(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def answer_of(url: str, **headers: str) -> tuple[int, str]:
+    """The status of the answer, and its text."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.build_opener(Staying).open(request, timeout=30) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get("Location", "")
+
+
 def status_of(composed: Composed, **headers: str) -> int:
     """What the Jobs API answers."""
-    request = urllib.request.Request(f"{composed.dashboard}/api/jobs/", headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
+    return answer_of(f"{composed.dashboard}/api/jobs/", **headers)[0]
 
 
 @pytest.mark.ray
@@ -193,7 +246,9 @@ def status_of(composed: Composed, **headers: str) -> int:
 @pytest.mark.timeout(240)
 class TestRunning:
     def test_a_sweep_ends_with_its_whole_plan_in_postgresql(self, composed: Composed) -> None:
-        assert composed.running["migrate"][0].said == f"schema none -> {migrate.HEAD}\n"
+        assert composed.running["migrate"][0].said == (
+            f"schema none -> {migrate.HEAD}\nrole page: made; it may read the store\n"
+        )
         assert len(composed.running["ray-worker"]) == 2
         rows = composed.sql("SELECT optimizer, phase, number, state FROM trials ORDER BY 1, 2, 3")
         assert [row[:3] for row in rows] == [
@@ -226,6 +281,42 @@ class TestRunning:
         assert head.result().returncode != 0
         assert "RAY_AUTH_TOKEN_PATH" in head.result().stdout + head.result().stderr
 
+    def test_the_pages_user_reads_the_store_and_writes_nothing(self, composed: Composed) -> None:
+        with composed.connected("page", "page_password") as connection:
+            assert connection.execute("SELECT name FROM sweeps").fetchall() == [("composed",)]
+            connection.execute("SET default_transaction_read_only = off")
+            connection.commit()
+            for statement in (
+                "INSERT INTO alembic_version VALUES ('x')",
+                "DELETE FROM sweeps",
+                "CREATE TABLE t (x INT)",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+                connection.rollback()
+
+    def test_migrating_again_changes_nothing(self, composed: Composed) -> None:
+        done = composed.run("migrate")
+        assert (done.returncode, done.stdout) == (
+            0,
+            f"schema {migrate.HEAD}: nothing to do\nrole page: set anew; it may read the store\n",
+        )
+
+    def test_a_job_tells_where_its_page_is(self, composed: Composed) -> None:
+        logs = composed.run("cli", "logs", "composed")
+        assert f"live page: {composed.page}/sweeps/composed" in logs.stdout
+
+    def test_only_the_token_opens_the_page(self, composed: Composed, page: str) -> None:
+        token, address = composed.secret("page_token"), f"{page}/sweeps/composed"
+        assert answer_of(f"{page}/healthz")[0] == 200
+        for headers in ({}, {"Authorization": f"Bearer {composed.secret('ray_token')}"}):
+            status, leads_to = answer_of(address, **headers)
+            assert status in (401, 403) or (status in (302, 303, 307) and "/login" in leads_to)
+        status, text = answer_of(address, Authorization=f"Bearer {token}")
+        assert status == 200
+        assert "composed" in text
+        assert "<table" in text
+
     def test_the_head_leaves_rays_dashboards_for_grafana(self, composed: Composed) -> None:
         written = composed.directory / "var/lib/ray-dashboards"
         assert "default_grafana_dashboard.json" in {path.name for path in written.iterdir()}
@@ -235,7 +326,7 @@ class TestRunning:
         assert "ray-worker" in shown or "raylet" in shown
         assert not [name for name in SECRETS if composed.secret(name) in shown]
 
-    def test_every_service_ends_within_its_grace_period(self, composed: Composed) -> None:
-        for name in ("ray-worker", "ray-head", "postgres"):
+    def test_every_service_ends_within_its_grace_period(self, composed: Composed, page: str) -> None:
+        for name in ("page", "ray-worker", "ray-head", "postgres"):
             for service in composed.running[name]:
                 assert service.stop(composed.grace_s(name)), name

@@ -7,6 +7,7 @@ read by SQLite's rules.
 """
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from sweeper.store.url import Location, shown
 
 Face = tuple[int, int, int, int]
 """Which file it is, how long, and when it last changed."""
+
+
+PAUSES_S = (0.01, 0.05, 0.2)
+"""How long a writer may take between the steps in which it brings and clears away its log."""
 
 
 class _Connection(sqlite3.Connection):
@@ -60,21 +65,34 @@ def sqlite_engine(location: Location, timeout_s: float) -> sa.Engine:
 
 
 def _connect(path: Path, where: str, timeout_s: float) -> _Connection:
-    """A connection as the files beside the database ask for it.
+    """A connection; where a writer is just coming or going, after it is there or gone."""
+    for pause_s in (*PAUSES_S, None):
+        try:
+            if (connection := _opened(path, timeout_s)) is not None:
+                return connection
+        except (OSError, ValueError) as error:
+            raise StoreError(f"store {where}: {getattr(error, 'strerror', error)}") from None
+        except sqlite3.OperationalError:
+            if pause_s is None:
+                raise
+        if pause_s is not None:
+            time.sleep(pause_s)
+    raise StoreError(
+        f"store {where}: {path.name}-wal holds commits and has no {path.name}-shm beside it; "
+        f"`sweeper list --store '{where}'`, as a user who may write there, takes them in"
+    )
+
+
+def _opened(path: Path, timeout_s: float) -> _Connection | None:
+    """A connection as the files beside the database ask for it; None where a log has no index.
 
     A log that is cleared away between the look and the first read is made anew, empty: nothing prevents it.
     """
-    try:
-        face = _face(path)
-        is_logged = _size(path, "-wal") > 0
-        is_at_rest = not is_logged and _size(path, "-journal") == 0
-        if is_logged and _size(path, "-shm") == 0:
-            raise StoreError(
-                f"store {where}: {path.name}-wal holds commits and has no {path.name}-shm beside it; "
-                f"`sweeper list --store '{where}'`, as a user who may write there, takes them in"
-            )
-    except (OSError, ValueError) as error:
-        raise StoreError(f"store {where}: {getattr(error, 'strerror', error)}") from None
+    face = _face(path)
+    is_logged = _size(path, "-wal") > 0
+    is_at_rest = not is_logged and _size(path, "-journal") == 0
+    if is_logged and _size(path, "-shm") == 0:
+        return None
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=ro{'&immutable=1' if is_at_rest else ''}",
         uri=True,
@@ -84,6 +102,12 @@ def _connect(path: Path, where: str, timeout_s: float) -> _Connection:
         factory=_Connection,
     )
     connection.at_rest = face if is_at_rest else None
+    if not is_at_rest:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").close()  # from here on its log stays
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
