@@ -25,9 +25,8 @@ class Tab:
 
 
 def standing(followed: Followed) -> Section:
-    """The summary per optimizer, which stands above all tabs."""
-    with followed.lock:
-        return compared.standing(followed.numbers.results, followed.numbers)
+    """The summary per optimizer, which stands above all tabs, and waits for none of them."""
+    return compared.standing(followed.numbers.results, followed.numbers)
 
 
 def _compare(followed: Followed) -> Parts:

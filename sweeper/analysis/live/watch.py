@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pandas as pd
+import scipy.stats  # noqa: F401 - takes a second, which the first page need not wait for
 
 from sweeper import experiment as experiments
 from sweeper.analysis import frames
