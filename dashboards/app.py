@@ -1,5 +1,6 @@
 """The live page, put together: a Dash app over one store, of which nothing but reading is asked."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from dashboards import callbacks, downloads, guard, listed
 from dashboards.address import parse
 from dashboards.markup import markup
-from sweeper.analysis.live import Watch
+from sweeper.analysis.live import Watch, tabs
 from sweeper.errors import NotFoundError, SweeperError
 
 PULSE_MS = 2_000
@@ -37,6 +38,7 @@ class Page(Dash):  # type: ignore[misc]
             suppress_callback_exceptions=True,
         )
         self._watch = watch
+        self._ahead = ThreadPoolExecutor(max_workers=1)
         self.layout = layout()
         callbacks.register(self, watch)
 
@@ -44,6 +46,8 @@ class Page(Dash):  # type: ignore[misc]
         """The page's HTML, with the list of sweeps or the summary of the one that its path names."""
         address = parse(flask.request.path, flask.request.query_string.decode("utf-8", "replace"))
         try:
+            if address.sweep is not None:  # while the browser loads its scripts
+                self._ahead.submit(tabs.parts, address.tab, self._watch.sweep(address.sweep))
             first = markup(callbacks.front(self._watch, address))
             if address.sweep is None:
                 first += markup(listed.table(self._watch.sweeps(), address.wanted.find))

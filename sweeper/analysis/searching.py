@@ -1,5 +1,6 @@
 """How hard an optimizer is to tune: the best to expect after k tries, and who would win the search again."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,8 @@ def expected_best(
     """The best score to expect after k random trials; None: for each k from 1 to the number of scores.
 
     Frame `k, mean, low, high`. The mean is the U-statistic over all subsets of k, unbiased (Tang et al.
-    2020); low..high is a 95 % percentile bootstrap. Only for scores of independent proposals. Raises
+    2020); low..high is a 95 % percentile bootstrap, which for each k of many is made at the k of `spread` and
+    linear in between. Only for scores of independent proposals. Raises
     UsageError for scores that aren't numbers, and for a k that is not from 1 to their number.
     """
     values = _sorted("scores", scores, higher_is_better)
@@ -95,10 +97,18 @@ def expected_best(
     means = weights @ values
     generator = np.random.default_rng(seed)
     drawn = np.sort(generator.choice(values, (resamples, n)), axis=1)
-    low, high = np.quantile(drawn @ weights.T, [0.025, 0.975], axis=0)
+    at = spread(n) if k is None else ks
+    ends = np.quantile(drawn @ weights[np.searchsorted(ks, at)].T, [0.025, 0.975], axis=0)
+    low, high = (np.interp(ks, at, end) for end in ends)
     if not higher_is_better:
         means, low, high = -means, -high, -low
     return pd.DataFrame({"k": ks, "mean": means, "low": low, "high": high})
+
+
+def spread(n: int) -> npt.NDArray[np.int_]:
+    """Numbers of trials from 1 to `n`: all up to 128, then so many that two are at most 3 % apart."""
+    most = np.geomspace(1, n, 1 + math.ceil(math.log(max(n, 2)) / math.log(1.02))).round().astype(int)
+    return np.unique(np.concatenate([np.arange(1, min(n, 128) + 1), most]))
 
 
 def _weights(n: int, ks: npt.NDArray[np.int_]) -> Floats:

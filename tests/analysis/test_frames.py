@@ -120,12 +120,12 @@ def test_an_empty_sweep_gives_empty_frames_of_the_same_form(filled: Store) -> No
 
 
 def test_dtypes_are_those_that_the_frames_declare(filled: Store) -> None:
-    for frame, columns in (
+    for frame, declared in (
         (frames.trials(filled, "s"), columns.TRIALS),
         (frames.epochs(filled, "s"), columns.EPOCHS),
         (frames.attempts(filled, "s"), columns.ATTEMPTS),
     ):
-        assert {name: str(frame[name].dtype) for name in columns} == dict(columns)
+        assert {name: str(frame[name].dtype) for name in declared} == dict(declared)
 
 
 def test_a_trial_tells_its_last_epoch_its_times_and_its_worker(filled: Store) -> None:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from sweeper import scoring
 from sweeper.analysis import shown
 from sweeper.analysis.figures.style import empty, faded, figure, label, look
-from sweeper.analysis.searching import common_target, tries_until
+from sweeper.analysis.searching import common_target, spread, tries_until
 from sweeper.analysis.sentences import OBJECTIVES, counted
 
 
@@ -19,7 +19,8 @@ def expected_best(curves: Mapping[str, pd.DataFrame], *, objective: str) -> go.F
         return empty("No expected best: no optimizer has independent trials.")
     made = figure(_tries(curves, objective))
     for name, curve in curves.items():
-        _band(made, name, curve["k"], curve)
+        drawn = curve[curve["k"].isin(spread(len(curve)))]
+        _band(made, name, drawn["k"], drawn)
     made.update_xaxes(
         title_text="random trials", type="log" if _longest(curves) > 32 else "linear", dtick=None
     )
