@@ -9,7 +9,7 @@ from dash import Dash, dcc, html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from dashboards import callbacks, downloads, guard, listed
+from dashboards import callbacks, downloads, guard, head, listed
 from dashboards.address import parse
 from dashboards.markup import markup
 from sweeper.analysis.live import Watch, tabs
@@ -45,16 +45,18 @@ class Page(Dash):  # type: ignore[misc]
     def interpolate_index(self, **parts: Any) -> str:
         """The page's HTML, with the list of sweeps or the summary of the one that its path names."""
         address = parse(flask.request.path, flask.request.query_string.decode("utf-8", "replace"))
+        title = "Sweeper"
         try:
             if address.sweep is not None:  # while the browser loads its scripts
                 self._ahead.submit(tabs.parts, address.tab, self._watch.sweep(address.sweep))
             first = markup(callbacks.front(self._watch, address))
             if address.sweep is None:
                 first += markup(listed.table(self._watch.sweeps(), address.wanted.find))
+            else:
+                title = Markup("{} · Sweeper").format(address.sweep)
         except SweeperError as error:
             flask.g.status = 404 if isinstance(error, NotFoundError) else 503
-            first = Markup("<p class='missing'>{}</p>").format(str(error))
-        title = Markup("{} · Sweeper").format(address.sweep) if address.sweep else "Sweeper"
+            first = markup(head.missing(str(error)))
         page: str = super().interpolate_index(**{**parts, "title": title, "app_entry": ENTRY})
         return page.replace("<!-- first -->", first, 1)
 

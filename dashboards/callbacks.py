@@ -14,7 +14,7 @@ from plotly.io.json import to_json_plotly
 from dashboards import blocks, head, lecture, listed, trials
 from dashboards.address import Address, parse
 from sweeper.analysis.live import TABS, Followed, Watch, tabs
-from sweeper.errors import SweeperError
+from sweeper.errors import NotFoundError, SweeperError
 
 KEPT = 48
 """So many tabs are kept as they were drawn, for all pages together."""
@@ -90,13 +90,12 @@ def _look(app: Dash, watch: Watch) -> None:
     @told(lambda line: (no_update, f"{line}. What is shown may be old; trying again.", False))
     def look(_: int, path: str, known: str | None, notice: str | None) -> tuple[Any, Any, bool]:
         name = parse(path, "").sweep
-        news = f"{name or ''} {watch.news(name)}"
-        is_over = name is not None and watch.sweep(name).overview.is_over
-        return (
-            no_update if news == known else news,
-            None if notice else no_update,
-            is_over,
-        )
+        try:
+            news = f"{name or ''} {watch.news(name)}"
+            is_over = name is not None and watch.sweep(name).overview.is_over
+        except NotFoundError:
+            news, is_over = f"{name} is not there", False
+        return no_update if news == known else news, None if notice else no_update, is_over
 
 
 def _head(app: Dash, watch: Watch) -> None:
@@ -108,7 +107,7 @@ def _head(app: Dash, watch: Watch) -> None:
         State("head-seen", "data"),
         prevent_initial_call=True,
     )
-    @told(lambda line: (html.P(line, className="missing"), None))
+    @told(lambda line: (head.missing(line), None))
     def show(news: str | None, path: str, seen: str | None) -> tuple[Any, Any]:
         address = parse(path, "")
         if news is None:
@@ -136,7 +135,7 @@ def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
         State("seen", "data"),
         prevent_initial_call=True,
     )
-    @told(lambda line: (no_update, None, html.P(line, className="missing"), None))
+    @told(lambda _: (None, None, None, None))
     def show(news: str | None, search: str, scheme: str | None, path: str, seen: Any) -> tuple[Any, ...]:
         address = parse(path, search)
         if news is None or scheme not in ("light", "dark"):

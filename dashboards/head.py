@@ -26,6 +26,12 @@ def head(followed: Followed) -> Component:
     )
 
 
+def missing(line: str) -> Component:
+    """What stands there instead where there is no such sweep, or it can't be read."""
+    up = html.P(html.A("All sweeps", href=Address().href), className="up")
+    return html.Div([up, html.P(line, className="missing", role="alert")])
+
+
 def state(overview: Overview) -> Component:
     """The sweep's state as a badge; the word itself says it, not its colour alone."""
     return html.Span(str(overview.info.state), className=f"state {overview.info.state}")
