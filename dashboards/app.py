@@ -49,14 +49,14 @@ class Page(Dash):  # type: ignore[misc]
         try:
             if address.sweep is not None:  # while the browser loads its scripts
                 self._ahead.submit(tabs.parts, address.tab, self._watch.sweep(address.sweep))
-            first = markup(callbacks.front(self._watch, address))
+            first = markup(callbacks.front(self._watch, address).component)
             if address.sweep is None:
-                first += markup(listed.table(self._watch.sweeps(), address.wanted.find))
+                first += markup(listed.table(self._watch.sweeps(), address.wanted.find).component)
             else:
                 title = Markup("{} · Sweeper").format(address.sweep)
         except SweeperError as error:
             flask.g.status = 404 if isinstance(error, NotFoundError) else 503
-            first = markup(head.missing(str(error)))
+            first = markup(head.missing(str(error)).component)
         page: str = super().interpolate_index(**{**parts, "title": title, "app_entry": ENTRY})
         return page.replace("<!-- first -->", first, 1)
 

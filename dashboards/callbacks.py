@@ -1,7 +1,6 @@
 """Brings pages up to date: asks the store for news, and draws only what differs from what is seen."""
 
 import functools
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
@@ -9,10 +8,10 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, html, no_update
 from dash.development.base_component import Component
-from plotly.io.json import to_json_plotly
 
-from dashboards import blocks, head, lecture, listed, trials
+from dashboards import head, lecture, listed, screens, trials
 from dashboards.address import Address, parse
+from dashboards.screens import Screen, Seen, brought
 from sweeper.analysis.live import TABS, Followed, Watch, tabs
 from sweeper.errors import NotFoundError, SweeperError
 
@@ -21,30 +20,24 @@ KEPT = 48
 
 
 class Drawn:
-    """What was drawn last, and by which digest pages tell whether they have it."""
+    """What was drawn last, for all pages together."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[str, ...], tuple[str, Component]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], Screen] = OrderedDict()
 
-    def get(self, key: tuple[str, ...], draw: Callable[[], Component]) -> tuple[str, Component]:
-        """The digest and what was drawn for `key`; drawn now if it was not."""
+    def get(self, key: tuple[str, ...], draw: Callable[[], Screen]) -> Screen:
+        """What was drawn for `key`; drawn now if it was not."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        component = draw()
-        found = (digest(component), component)
+        found = draw()
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return found
-
-
-def digest(component: Component) -> str:
-    """The same text for the same component."""
-    return hashlib.sha256(to_json_plotly(component).encode()).hexdigest()[:16]
 
 
 def told(default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -107,17 +100,15 @@ def _head(app: Dash, watch: Watch) -> None:
         State("head-seen", "data"),
         prevent_initial_call=True,
     )
-    @told(lambda line: (head.missing(line), None))
-    def show(news: str | None, path: str, seen: str | None) -> tuple[Any, Any]:
-        address = parse(path, "")
+    @told(lambda line: (head.missing(line).component, None))
+    def show(news: str | None, path: str, seen: Seen | None) -> tuple[Any, Any]:
         if news is None:
             return no_update, no_update
-        component = front(watch, address)
-        found = digest(component)
-        return (no_update, no_update) if found == seen else (component, found)
+        screen = front(watch, parse(path, ""))
+        return brought(screen, seen), no_update if screen.seen == seen else screen.seen
 
 
-def front(watch: Watch, address: Address) -> Component:
+def front(watch: Watch, address: Address) -> Screen:
     """What stands at the top of a page: what the list is of, or a sweep's header with its summary."""
     return listed.head(watch.url) if address.sweep is None else head.head(watch.sweep(address.sweep))
 
@@ -136,31 +127,34 @@ def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
         prevent_initial_call=True,
     )
     @told(lambda _: (None, None, None, None))
-    def show(news: str | None, search: str, scheme: str | None, path: str, seen: Any) -> tuple[Any, ...]:
-        address = parse(path, search)
+    def show(
+        news: str | None, search: str, scheme: str | None, path: str, seen: dict[str, Any] | None
+    ) -> tuple[Any, ...]:
         if news is None or scheme not in ("light", "dark"):
             return (no_update,) * 4
-        now = _pieces(watch, address, scheme, drawn)
-        digests = [known for known, _ in now]
-        before = seen or [None] * len(now)
-        fresh = [
-            no_update if known == old else component
-            for (known, component), old in zip(now, before, strict=True)
-        ]
-        return (*fresh, no_update if digests == before else digests)
+        address = parse(path, search)
+        places = _places(watch, address, scheme, drawn)
+        before = seen or {}
+        # A figure that is shown in other colours is another one.
+        is_same = before.get("scheme") == scheme
+        fresh = [brought(screen, before.get(key) if is_same else None) for key, screen in places.items()]
+        now = {"scheme": scheme, **{key: screen.seen for key, screen in places.items()}}
+        return (*fresh, no_update if now == before else now)
 
 
-def _pieces(watch: Watch, address: Address, scheme: str, drawn: Drawn) -> list[tuple[str, Component | None]]:
-    """Tabs, one trial and the tab's content, each with its digest."""
+def _places(watch: Watch, address: Address, scheme: str, drawn: Drawn) -> dict[str, Screen]:
+    """What the tabs, the one trial and the tab's content are."""
     if address.sweep is None:
-        table = listed.table(watch.sweeps(), address.wanted.find)
-        return [("", None), ("", None), (digest(table), table)]
+        return {"tabs": NOTHING, "detail": NOTHING, "tab": listed.table(watch.sweeps(), address.wanted.find)}
     followed = watch.sweep(address.sweep)
-    return [
-        (f"{address.sweep} {address.tab}", navigation(address)),
-        detail(followed, address, scheme, drawn),
-        body(followed, address, scheme, drawn),
-    ]
+    return {
+        "tabs": screens.plain([screens.piece("tabs-links", navigation(address))]),
+        "detail": detail(followed, address, scheme, drawn),
+        "tab": body(followed, address, scheme, drawn),
+    }
+
+
+NOTHING = screens.plain([])
 
 
 def navigation(address: Address) -> Component:
@@ -175,25 +169,27 @@ def navigation(address: Address) -> Component:
     )
 
 
-def detail(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> tuple[str, Component | None]:
-    """The one trial that the address asks for, with its digest."""
+def detail(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> Screen:
+    """The one trial that the address asks for."""
     if address.tab != "trials" or not address.trial:
-        return "", None
-    key = (followed.news, "detail", address.trial, scheme)
+        return NOTHING
+    key = (followed.news, "detail", address.href, scheme)
     return drawn.get(key, lambda: trials.detail(followed, address, scheme))
 
 
-def body(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> tuple[str, Component]:
-    """What is on the address' tab, with its digest."""
+def body(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> Screen:
+    """What is on the address' tab."""
     if address.tab == "trials":
         return drawn.get((followed.news, address.href), lambda: trials.trials(followed, address))
     key = (followed.edition, address.href, scheme)
     return drawn.get(key, lambda: _parts(followed, address, scheme))
 
 
-def _parts(followed: Followed, address: Address, scheme: str) -> Component:
-    parts = [blocks.section(part, scheme) for part in tabs.parts(address.tab, followed)]
-    return html.Div([*parts, *([lecture.landscape()] if address.tab == "lecture" else [])])
+def _parts(followed: Followed, address: Address, scheme: str) -> Screen:
+    screen = screens.of_sections(tabs.parts(address.tab, followed), scheme)
+    if address.tab != "lecture":
+        return screen
+    return Screen(html.Div([screen.component, lecture.landscape()]), screen.pieces)
 
 
 def _find(app: Dash) -> None:

@@ -3,33 +3,35 @@
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards import blocks
+from dashboards import screens
 from dashboards.address import Address
+from dashboards.screens import Screen
 from sweeper.analysis import live
 from sweeper.analysis.live import Followed, Overview, tabs
 
 
-def head(followed: Followed) -> Component:
+def head(followed: Followed) -> Screen:
     """The header of a sweep and its summary per optimizer."""
     overview = followed.overview
     address = Address(overview.info.name)
-    return html.Div(
+    standing = screens.of_sections([tabs.standing(followed)], "light")
+    own = screens.plain(
         [
-            html.P(html.A("All sweeps", href=Address().href), className="up"),
-            html.H1([overview.info.name, " ", state(overview)]),
-            html.P(live.subject(overview), className="quiet"),
-            progress(overview),
-            html.P(" · ".join(live.facts(followed)), className="quiet"),
-            html.P(downloads(address), className="files"),
-            blocks.section(tabs.standing(followed), "light"),
+            screens.piece("head-up", html.P(html.A("All sweeps", href=Address().href), className="up")),
+            screens.piece("head-title", html.H1([overview.info.name, " ", state(overview)])),
+            screens.piece("head-subject", html.P(live.subject(overview), className="quiet")),
+            screens.piece("head-progress", progress(overview)),
+            screens.piece("head-facts", html.P(" · ".join(live.facts(followed)), className="quiet")),
+            screens.piece("head-files", html.P(downloads(address), className="files")),
         ]
     )
+    return Screen(html.Div([own.component, standing.component]), (*own.pieces, *standing.pieces))
 
 
-def missing(line: str) -> Component:
+def missing(line: str) -> Screen:
     """What stands there instead where there is no such sweep, or it can't be read."""
     up = html.P(html.A("All sweeps", href=Address().href), className="up")
-    return html.Div([up, html.P(line, className="missing", role="alert")])
+    return screens.plain([screens.piece("missing", [up, html.P(line, className="missing", role="alert")])])
 
 
 def state(overview: Overview) -> Component:

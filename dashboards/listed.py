@@ -6,21 +6,27 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards import head as header
+from dashboards import screens
 from dashboards.address import Address
+from dashboards.screens import Screen
 from sweeper.analysis import live
 from sweeper.analysis.live import Overview
 
 HEADINGS = ("sweep", "state", "trials ended", "best so far", "workers", "time left", "held by", "begun")
 
 
-def head(store: str) -> Component:
+def head(store: str) -> Screen:
     """What the list is of."""
-    return html.Div([html.H1("Sweeps"), html.P(f"in {store}", className="quiet")])
+    where = html.P(f"in {store}", className="quiet")
+    return screens.plain([screens.piece("list-of", [html.H1("Sweeps"), where])])
 
 
-def table(overviews: Sequence[Overview], find: str) -> Component:
+def table(overviews: Sequence[Overview], find: str) -> Screen:
     """The sweeps whose names hold `find`, newest first."""
-    found = live.named(overviews, find)
+    return screens.plain([screens.piece("list", _table(overviews, live.named(overviews, find), find))])
+
+
+def _table(overviews: Sequence[Overview], found: Sequence[Overview], find: str) -> Component:
     if not overviews:
         return html.P(
             ["No sweeps yet: ", html.Code("sweeper run experiments/quickstart.toml"), " makes one."],

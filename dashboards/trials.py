@@ -8,24 +8,25 @@ from collections.abc import Iterable
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboards import blocks
+from dashboards import screens
 from dashboards.address import Address
+from dashboards.screens import Screen
 from sweeper.analysis.live import Followed, Listing, listing, tabs
 from sweeper.analysis.live.listing import Column, choices
 
 ANY = "all"
 
 
-def trials(followed: Followed, address: Address) -> Component:
+def trials(followed: Followed, address: Address) -> Screen:
     """The page of the table that the address asks for, with its filters."""
-    overview = followed.overview
-    found = listing(followed.trials, overview.experiment, address.wanted)
-    return html.Div(
+    experiment = followed.overview.experiment
+    found = listing(followed.trials, experiment, address.wanted)
+    filters = [_filter(key, values, address) for key, values in choices(experiment).items()]
+    return screens.plain(
         [
-            html.H2("Trials"),
-            *(_filter(key, values, address) for key, values in choices(overview.experiment).items()),
-            _pages(found, address),
-            html.Div(_table(found, address), className="wide", tabIndex=0),
+            screens.piece("trials-filters", [html.H2("Trials"), *filters]),
+            screens.piece("trials-pages", _pages(found, address)),
+            screens.piece("trials-table", html.Div(_table(found, address), className="wide", tabIndex=0)),
         ]
     )
 
@@ -45,13 +46,15 @@ def link(text: str, address: Address, *, is_on: bool, kind: str) -> Component:
     return dcc.Link(words, href=address.href, className=f"{kind} on" if is_on else kind)
 
 
-def detail(followed: Followed, address: Address, scheme: str) -> Component:
+def detail(followed: Followed, address: Address, scheme: str) -> Screen:
     """The one trial that the address asks for."""
     close = dcc.Link("Close", href=address.about("").href, className="chip")
     found = tabs.one_trial(address.trial, followed)
     if found is None:
-        return html.Div([html.P(f"There is no trial {address.trial}.", className="missing"), close])
-    return html.Div([blocks.section(found, scheme), close], className="detail")
+        line = html.P(f"There is no trial {address.trial}.", className="missing")
+        return screens.plain([screens.piece("detail-none", [line, close])])
+    shown = screens.of_sections([found], scheme)
+    return Screen(html.Div([shown.component, close], className="detail"), shown.pieces)
 
 
 def _pages(found: Listing, address: Address) -> Component:
