@@ -18,7 +18,8 @@ from sweeper.errors import NotFoundError, SweeperError
 PULSE_MS = 2_000
 """How often a page asks for news."""
 
-INDEX = (Path(__file__).parent / "index.html").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+INDEX = HERE.joinpath("index.html").read_text(encoding="utf-8")
 
 
 class Page(Dash):  # type: ignore[misc]
@@ -31,7 +32,7 @@ class Page(Dash):  # type: ignore[misc]
             index_string=INDEX,
             title="Sweeper",
             update_title="",
-            assets_folder=str(Path(__file__).parent / "assets"),
+            assets_folder=str(HERE.joinpath("assets")),
             external_stylesheets=[downloads.STYLE],
             enable_mcp=False,
             add_log_handler=False,

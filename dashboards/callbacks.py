@@ -131,7 +131,7 @@ def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
         news: str | None, search: str, scheme: str | None, path: str, seen: dict[str, Any] | None
     ) -> tuple[Any, ...]:
         if news is None or scheme not in ("light", "dark"):
-            return (no_update,) * 4
+            return no_update, no_update, no_update, no_update
         address = parse(path, search)
         places = _places(watch, address, scheme, drawn)
         before = seen or {}

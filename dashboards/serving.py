@@ -6,6 +6,7 @@ from collections.abc import Callable
 import flask
 import waitress
 
+from dashboards import guard
 from sweeper.errors import UsageError
 
 THREADS = 8
@@ -18,16 +19,14 @@ def serve(server: flask.Flask, host: str, port: int, listening: Callable[[str], 
     Raises UsageError where nobody can listen there.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(*family[:2])
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(family[4])
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise UsageError(f"--host {host} --port {port}: can't listen there: {error.strerror}") from None
     with listener:
         named = f"[{host}]" if ":" in host else host
         made = waitress.create_server(
-            server, sockets=[listener], threads=THREADS, ident=None, max_request_body_size=1 << 20
+            server, sockets=[listener], threads=THREADS, ident=None, max_request_body_size=guard.MOST_BYTES
         )
         listening(f"http://{named}:{listener.getsockname()[1]}")
         made.run()
