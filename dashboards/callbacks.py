@@ -1,6 +1,7 @@
 """Brings pages up to date: asks the store for news, and draws only what differs from what is seen."""
 
 import functools
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
@@ -13,7 +14,9 @@ from dashboards import head, lecture, listed, screens, trials
 from dashboards.address import Address, parse
 from dashboards.screens import Screen, Seen, brought
 from sweeper.analysis.live import TABS, Followed, Watch, tabs
-from sweeper.errors import NotFoundError, SweeperError
+from sweeper.errors import NotFoundError, StoreAwayError, SweeperError
+
+PAUSES_S = (0.1, 0.3)
 
 KEPT = 48
 """So many tabs are kept as they were drawn, for all pages together."""
@@ -46,10 +49,14 @@ def told(default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorated(callback: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(callback)
         def answered(*arguments: Any) -> Any:
-            try:
-                return callback(*arguments)
-            except SweeperError as error:
-                return default(str(error))
+            for pause_s in (*PAUSES_S, None):
+                try:
+                    return callback(*arguments)
+                except SweeperError as error:
+                    if pause_s is None or not isinstance(error, StoreAwayError):
+                        return default(str(error))
+                    time.sleep(pause_s)  # a file that was just written may be read a moment later
+            raise AssertionError("unreachable")
 
         return answered
 
@@ -126,7 +133,7 @@ def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
         State("seen", "data"),
         prevent_initial_call=True,
     )
-    @told(lambda _: (None, None, None, None))
+    @told(lambda line: (no_update, None, html.P(line, className="missing"), None))
     def show(
         news: str | None, search: str, scheme: str | None, path: str, seen: dict[str, Any] | None
     ) -> tuple[Any, ...]:

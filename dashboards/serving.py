@@ -1,5 +1,6 @@
 """Serves the live page until it is told to end."""
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -22,7 +23,9 @@ def serve(server: flask.Flask, host: str, port: int, listening: Callable[[str], 
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise UsageError(f"--host {host} --port {port}: can't listen there: {error.strerror}") from None
+        # Python adds the address to the system's words, which are told with it already.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise UsageError(f"--host {host} --port {port}: can't listen there: {reason}") from None
     with listener:
         named = f"[{host}]" if ":" in host else host
         made = waitress.create_server(

@@ -23,6 +23,7 @@ class LedSweep:
     def __init__(self, store: Store, experiment: Experiment, name: str | None = None) -> None:
         self.experiment = experiment
         self.name = name or experiment.name
+        self.store = store
         self._committer = store.create_sweep(
             self.name, experiment.document(), experiment.text, FACTS, LEASE_S
         )

@@ -152,7 +152,14 @@ class Watch:
 
     def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:
         trials = self._trials.setdefault(name, FollowedTrials(store, name)).read(stamp)
-        found = Followed(store, stamp, self._overview(store, name, stamp), trials, self._followed.get(name))
+        found = Followed(
+            store,
+            stamp,
+            self._overview(store, name, stamp),
+            trials,
+            self._followed.get(name),
+            may_compute=self._budget.allows(RESERVE),
+        )
         self._followed[name] = found
         while len(self._followed) > KEPT:
             oldest, _ = self._followed.popitem(last=False)

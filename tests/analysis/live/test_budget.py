@@ -1,0 +1,64 @@
+"""The share of the machine that following sweeps may use."""
+
+import pytest
+
+from sweeper.analysis.live.budget import OWED_S, SAVED_S, Budget
+
+
+class Clocks:
+    """Time that passes, and processor time that is used, when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.used = 0.0
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def budget(clocks: Clocks) -> Budget:
+    """A hundredth of two cores: 0.02 s of processor time a second."""
+    return Budget(0.01, cores=2, clock=lambda: clocks.now, used=lambda: clocks.used)
+
+
+def test_what_is_saved_up_may_be_used_at_once(budget: Budget, clocks: Clocks) -> None:
+    clocks.used = 0.02 * SAVED_S - 0.001
+    assert budget.allows()
+    clocks.used += 0.002
+    assert not budget.allows()
+
+
+def test_in_the_long_run_it_is_the_share_of_all_cores(budget: Budget, clocks: Clocks) -> None:
+    clocks.used = 0.02 * SAVED_S
+    n_allowed = 0
+    for second in range(1, 1_001):
+        clocks.now = float(second)
+        if budget.allows():
+            n_allowed += 1
+            clocks.used += 0.1  # five times what a second earns
+    assert n_allowed == pytest.approx(200, abs=2)
+
+
+def test_more_than_a_minutes_worth_is_not_saved_up(budget: Budget, clocks: Clocks) -> None:
+    clocks.now = 100 * SAVED_S
+    assert budget.allows()
+    clocks.used = 0.02 * SAVED_S + 0.001
+    assert not budget.allows()
+
+
+def test_nobody_waits_longer_for_news_than_two_minutes_worth(budget: Budget, clocks: Clocks) -> None:
+    clocks.used = 1_000.0
+    assert not budget.allows()
+    clocks.now = OWED_S - 0.1
+    assert not budget.allows()
+    clocks.now = OWED_S + 0.1
+    assert budget.allows()
+
+
+def test_a_reserve_is_left_alone(budget: Budget, clocks: Clocks) -> None:
+    clocks.used = 0.02 * SAVED_S * 0.8
+    assert budget.allows()
+    assert not budget.allows(reserve=0.25)

@@ -1,0 +1,112 @@
+"""Trials that are followed are the trials that there are, whatever happened to the sweep meanwhile."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from led import LedSweep
+
+from sweeper.analysis import frames
+from sweeper.analysis.live.followed import FollowedTrials
+from sweeper.experiment import Experiment
+from sweeper.records import TrialState
+from sweeper.store import Store, counts
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=DATABASES)
+def sweep(request: pytest.FixtureRequest, tiny: Experiment) -> LedSweep:
+    """A sweep with two trials that have ended and one that has not."""
+    if request.param == "postgresql":
+        store = Store.open(request.getfixturevalue("postgres_server").store_url())
+        request.addfinalizer(store.close)
+    else:
+        store = request.getfixturevalue("store")
+    led = LedSweep(store, tiny)
+    led.trains("sgd", 0, 2.0)
+    led.trains("sgd", 1, 1.9)
+    led.begins("adam", 0, beta1=0.9)
+    return led
+
+
+@pytest.fixture
+def n_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trials each reading has read."""
+    found: list[int] = []
+    read = frames.trials_by_id
+
+    def counted(*arguments: Any) -> pd.DataFrame:
+        frame = read(*arguments)
+        found.append(len(frame))
+        return frame
+
+    monkeypatch.setattr(frames, "trials_by_id", counted)
+    return found
+
+
+def sql(sweep: LedSweep, statement: str) -> None:
+    with sweep.store.engine.begin() as connection:
+        connection.execute(sa.text(statement))
+
+
+def nothing(_: LedSweep) -> None:
+    pass
+
+
+def ended(sweep: LedSweep) -> None:
+    sweep.ends(sweep.begins("adam", 1), TrialState.FAILED, error="no luck")
+
+
+def with_new_settings(sweep: LedSweep) -> None:
+    sweep.begins("rmsprop", 0, decay=0.9, schedule="cosine")
+    sweep.begins("rmsprop", 1, decay=0.99, schedule="constant")
+
+
+def all_ended(sweep: LedSweep) -> None:
+    sweep.ends(sweep.begins("sgd", 2), TrialState.DIVERGED)
+    sql(sweep, "UPDATE trials SET state = 'complete', val_loss = 1.5 WHERE state = 'running'")
+
+
+@pytest.mark.parametrize("change", [nothing, ended, with_new_settings, all_ended])
+def test_what_has_changed_is_read_and_the_rest_is_known(
+    sweep: LedSweep, n_read: list[int], change: Callable[[LedSweep], None]
+) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    followed.read(counts.stamps(sweep.store)[sweep.name])
+    change(sweep)
+    del n_read[:]
+    found = followed.read(counts.stamps(sweep.store)[sweep.name])
+    assert n_read[0] <= len(found) - 2, "the two that had ended were known"
+    pd.testing.assert_frame_equal(found, frames.trials(sweep.store, sweep.name))
+    change(sweep) if change is nothing else None
+    pd.testing.assert_frame_equal(followed.read(counts.stamps(sweep.store)[sweep.name]), found)
+
+
+def test_finals_whose_setting_is_no_longer_chosen_are_seen(sweep: LedSweep) -> None:
+    sql(sweep, "UPDATE trials SET phase = 'final', origin = 'final' WHERE number = 1")
+    followed = FollowedTrials(sweep.store, sweep.name)
+    followed.read(counts.stamps(sweep.store)[sweep.name])
+    sql(sweep, "UPDATE trials SET origin = 'superseded' WHERE number = 1")
+    found = followed.read(counts.stamps(sweep.store)[sweep.name])
+    assert list(found["origin"]) == ["default", "superseded", "default"]
+
+
+@pytest.mark.parametrize("column", ["lease_token", "id"])
+def test_after_another_coordinator_or_in_another_sweep_all_is_read(
+    sweep: LedSweep, n_read: list[int], column: str
+) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    followed.read(counts.stamps(sweep.store)[sweep.name])
+    del n_read[:]
+    if column == "id":
+        sweep.leaves()
+        sweep.store.delete_sweep(sweep.name)
+        LedSweep(sweep.store, sweep.experiment).trains("adam", 0, 1.0)
+    else:
+        sql(sweep, "UPDATE sweeps SET lease_token = lease_token + 1")
+    found = followed.read(counts.stamps(sweep.store)[sweep.name])
+    assert n_read == [len(found)]
+    pd.testing.assert_frame_equal(found, frames.trials(sweep.store, sweep.name))

@@ -1,0 +1,202 @@
+"""One look at the store for all pages: what is news, what is kept, and what is done anew."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from led import LedSweep
+
+from sweeper.analysis.live import Watch
+from sweeper.analysis.live import watch as module
+from sweeper.analysis.live.budget import Budget
+from sweeper.errors import NotFoundError, StoreAwayError
+from sweeper.experiment import Experiment
+from sweeper.records import SweepState
+from sweeper.store import Store
+
+
+class Free(Budget):
+    """A budget that allows as much as a test says: the reserve too, the rest too, or nothing."""
+
+    level = 1.0
+
+    def allows(self, reserve: float = 0.0) -> bool:
+        return self.level > reserve
+
+
+@pytest.fixture
+def budget() -> Free:
+    return Free()
+
+
+@pytest.fixture
+def sweep(store: Store, tiny: Experiment) -> LedSweep:
+    led = LedSweep(store, tiny)
+    led.trains("sgd", 0, 2.0)
+    led.trains("sgd", 1, 1.9)
+    return led
+
+
+@pytest.fixture
+def watch(store: Store, budget: Free) -> Iterator[Watch]:
+    with contextlib.closing(Watch(store.url, budget)) as made:
+        yield made
+
+
+def file_of(store: Store) -> Path:
+    return Path(store.url.removeprefix("sqlite:///"))
+
+
+def test_a_store_that_is_not_there_yet_is_empty_until_it_appears(tmp_path: Path, tiny: Experiment) -> None:
+    url = f"sqlite:///{tmp_path / 'later.db'}"
+    with contextlib.closing(Watch(url)) as watch:
+        assert watch.sweeps() == []
+        assert list(tmp_path.iterdir()) == []
+        with contextlib.closing(Store.open(url, create=True)) as store:
+            LedSweep(store, tiny)
+            assert [one.info.name for one in watch.sweeps()] == ["tiny"]
+
+
+def test_there_is_news_when_something_was_written_and_else_none(watch: Watch, sweep: LedSweep) -> None:
+    before, of_all = watch.news("tiny"), watch.news()
+    assert (watch.news("tiny"), watch.news()) == (before, of_all)
+    sweep.begins("adam", 0)
+    assert watch.news("tiny") != before
+    assert watch.news() != of_all
+    assert len(watch.sweep("tiny").trials) == 3
+
+
+def test_beyond_the_budget_there_is_no_news(watch: Watch, sweep: LedSweep, budget: Free) -> None:
+    before = watch.news("tiny")
+    budget.level = 0.0
+    sweep.begins("adam", 0)
+    assert watch.news("tiny") == before
+    assert len(watch.sweep("tiny").trials) == 2
+    budget.level = 1.0
+    assert watch.news("tiny") != before
+
+
+def test_statistics_are_done_anew_when_a_trial_was_planned_or_ended_and_else_kept(
+    watch: Watch, sweep: LedSweep
+) -> None:
+    first = watch.sweep("tiny")
+    key = sweep.begins("adam", 0)
+    watch.news("tiny")
+    begun = watch.sweep("tiny")
+    assert begun.edition != first.edition
+    sweep.reports(key, 1, 1.8)
+    watch.news("tiny")
+    reported = watch.sweep("tiny")
+    assert (reported.edition, reported.numbers) == (begun.edition, begun.numbers)
+    assert reported.news != begun.news
+    assert reported.trials.iloc[-1]["epochs"] == 1
+    sweep.ends(key)
+    watch.news("tiny")
+    assert watch.sweep("tiny").numbers is not begun.numbers
+
+
+def test_they_are_done_anew_after_half_a_minute_and_when_the_state_changes(
+    watch: Watch, sweep: LedSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sweep.begins("adam", 0)
+    before = watch.sweep("tiny").edition
+    now = module.time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + module.RENEWED_S + 1)
+    sweep.reports(key, 1, 1.8)
+    watch.news("tiny")
+    after = watch.sweep("tiny").edition
+    assert after != before
+    sweep.is_over()
+    watch.news("tiny")
+    assert watch.sweep("tiny").edition != after
+    assert watch.sweep("tiny").overview.info.state is SweepState.COMPLETE
+
+
+def test_within_the_reserve_trials_are_shown_and_statistics_wait(
+    watch: Watch, sweep: LedSweep, budget: Free
+) -> None:
+    before = watch.sweep("tiny")
+    budget.level = module.RESERVE
+    sweep.trains("adam", 0, 1.5)
+    watch.news("tiny")
+    found = watch.sweep("tiny")
+    assert found.edition == before.edition
+    assert len(found.trials) == 3
+
+
+def test_what_is_resampled_is_kept_while_the_scores_are_the_same(store: Store, tiny: Experiment) -> None:
+    sweep = LedSweep(store, tiny)
+    for arm in tiny.arms:
+        for number in range(3):
+            sweep.trains(arm.name, number, 1.5 + 0.1 * number)
+    with contextlib.closing(Watch(store.url, Free())) as watch:
+        before = watch.sweep("tiny").numbers
+        assert before.independent.reason is None
+        resampled = before.resampled
+        sweep.is_over()
+        watch.news("tiny")
+        assert watch.sweep("tiny").numbers is not before
+        assert watch.sweep("tiny").numbers.resampled is resampled
+
+
+def test_a_deleted_file_is_said_so_and_found_again(watch: Watch, sweep: LedSweep, store: Store) -> None:
+    before = watch.news("tiny")
+    file = file_of(store)
+    elsewhere = file.rename(file.with_name("away.db"))
+    for look in (watch.news, watch.sweeps):
+        with pytest.raises(StoreAwayError, match=r"store sqlite:///.*store\.db: its file is not there"):
+            look()
+    assert len(watch.sweep("tiny").trials) == 2, "what is known is still known"
+    elsewhere.rename(file)
+    assert watch.news("tiny") == before
+
+
+def test_another_file_in_its_place_is_read_anew(
+    watch: Watch, sweep: LedSweep, store: Store, tiny: Experiment, tmp_path: Path
+) -> None:
+    watch.news("tiny")
+    with contextlib.closing(Store.open(f"sqlite:///{tmp_path / 'other.db'}", create=True)) as other:
+        LedSweep(other, tiny, "other").is_over()
+    (tmp_path / "other.db").replace(file_of(store))
+    for log in tmp_path.glob("store.db-*"):
+        log.unlink()
+    assert [one.info.name for one in watch.sweeps()] == ["other"]
+    with pytest.raises(NotFoundError):
+        watch.news("tiny")
+
+
+def test_a_sweep_that_is_not_there_is_not_found(watch: Watch, sweep: LedSweep) -> None:
+    for look in (watch.news, watch.sweep):
+        with pytest.raises(NotFoundError, match="no sweep is called 'absent'"):
+            look("absent")
+
+
+def test_a_lease_that_ends_is_news_without_any_write(watch: Watch, sweep: LedSweep, store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE sweeps SET lease_expires = lease_expires - 200"))
+    assert watch.sweep("tiny").overview.info.state is SweepState.INTERRUPTED
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE sweeps SET lease_expires = lease_expires + 200"))
+    assert watch.news("tiny") != ""
+    assert watch.sweep("tiny").overview.is_running
+
+
+def test_following_writes_nothing(sweep: LedSweep, store: Store) -> None:
+    sweep.is_over()
+    store.close()
+    file = file_of(store)
+    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+    with contextlib.closing(Watch(store.url)) as watch:
+        watch.sweeps()
+        watch.sweep("tiny").numbers.ledger  # noqa: B018 - reads epochs and attempts
+    assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
+
+
+def test_the_frame_is_the_stores(watch: Watch, sweep: LedSweep, store: Store) -> None:
+    from sweeper.analysis import frames
+
+    sweep.trains("adam", 0, 1.5)
+    pd.testing.assert_frame_equal(watch.sweep("tiny").trials, frames.trials(store, "tiny"))
