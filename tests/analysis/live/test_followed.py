@@ -1,6 +1,7 @@
 """Trials that are followed are the trials that there are, whatever happened to the sweep meanwhile."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -18,14 +19,19 @@ DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(params=DATABASES)
-def sweep(request: pytest.FixtureRequest, tiny: Experiment) -> LedSweep:
+def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty store in a file, and on a server."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("store")
+        return
+    with contextlib.closing(Store.open(request.getfixturevalue("postgres_server").store_url())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sweep(any_store: Store, tiny: Experiment) -> LedSweep:
     """A sweep with two trials that have ended and one that has not."""
-    if request.param == "postgresql":
-        store = Store.open(request.getfixturevalue("postgres_server").store_url())
-        request.addfinalizer(store.close)
-    else:
-        store = request.getfixturevalue("store")
-    led = LedSweep(store, tiny)
+    led = LedSweep(any_store, tiny)
     led.trains("sgd", 0, 2.0)
     led.trains("sgd", 1, 1.9)
     led.begins("adam", 0, beta1=0.9)

@@ -51,7 +51,8 @@ def test_each_optimizer_has_its_own_progress(tiny: Experiment) -> None:
         count("adam", 1, TrialState.RUNNING, None),
         count("adam", 1, TrialState.QUEUED, None),
     )
-    assert [(arm.optimizer, arm.done, arm.total, arm.running) for arm in found.arms][0] == ("sgd", 3, 3, 0)
+    sgd = found.arms[0]
+    assert (sgd.optimizer, sgd.done, sgd.total, sgd.running) == ("sgd", 3, 3, 0)
     assert [(arm.done, arm.running) for arm in found.arms if arm.optimizer == "adam"] == [(1, 1)]
     assert (found.n_done, found.n_trials, found.is_equal) == (4, 18, False)
 
