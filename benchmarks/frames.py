@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,18 @@ from typing import Any
 import pandas as pd
 
 from sweeper.analysis import frames
+from sweeper.experiment import Experiment
 from sweeper.store import Store
 
 ARMS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+OWN = {
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "rmsprop": {"decay": 0.9},
+    "adam": {"beta1": 0.9, "beta2": 0.9},
+}
+"""The lowest values of what an optimizer has besides its learning rate."""
+
 START = datetime(2026, 3, 1, tzinfo=UTC)
 READ: dict[str, Callable[[Store, str], pd.DataFrame]] = {
     "trials": frames.trials,
@@ -62,12 +71,20 @@ def seconds(read: Callable[[Store, str], pd.DataFrame], store: Store, readings: 
     return min(taken)
 
 
-def fill(store: Store, name: str, n_trials: int, n_epochs: int) -> None:
+def fill(
+    store: Store,
+    name: str,
+    n_trials: int,
+    n_epochs: int,
+    experiment: Experiment | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
     """A sweep of `n_trials` complete trials, of which every tenth lost its first attempt half way."""
+    document, text = (experiment.document(), experiment.text) if experiment else ({}, "")
     trials = [trial(k, n_epochs) for k in range(n_trials)]
     attempts = [row for k in range(n_trials) for row in attempts_of(k)]
     epochs = [row for k in range(n_trials) for row in epochs_of(k, n_epochs)]
-    sweep = {"name": name, "experiment": {}, "experiment_text": "", "facts": {}}
+    sweep = {"name": name, "experiment": document, "experiment_text": text, "facts": facts or {}}
     store.import_sweep(sweep, trials, attempts, epochs)
 
 
@@ -83,7 +100,7 @@ def n_attempts(k: int) -> int:
 
 def trial(k: int, n_epochs: int) -> dict[str, Any]:
     """The row of trial `k`, with the hyperparameters that its optimizer has."""
-    own = {"momentum": 0.9} if ARMS[k % len(ARMS)] in ("momentum", "nesterov") else {"eps": 1e-8}
+    own = {name: low + k % 97 / 1_000 for name, low in OWN.get(ARMS[k % len(ARMS)], {}).items()}
     params = {"lr": 10 ** (-4 + k % 400 / 100), "batch_size": 64 << k % 2, "schedule": "constant", **own}
     return {
         **key(k),
@@ -99,7 +116,7 @@ def trial(k: int, n_epochs: int) -> dict[str, Any]:
         "samples": 45_000 * n_epochs,
         "grad_evals": 704 * n_epochs,
         "train_loss": 1.5,
-        "val_loss": 1.6,
+        "val_loss": 1.4 + k * 37 % 100 / 100,
         "val_accuracy": 0.4,
         "test_loss": None,
         "test_accuracy": None,

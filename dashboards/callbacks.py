@@ -1,6 +1,7 @@
 """Brings pages up to date: asks the store for news, and draws only what differs from what is seen."""
 
 import functools
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from dashboards.address import Address, parse
 from dashboards.screens import Screen, Seen, brought
 from sweeper.analysis.live import TABS, Followed, Watch, tabs
 from sweeper.errors import NotFoundError, StoreAwayError, SweeperError
+
+LOG = logging.getLogger("dashboards")
 
 PAUSES_S = (0.1, 0.3)
 
@@ -56,6 +59,9 @@ def told(default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                     if pause_s is None or not isinstance(error, StoreAwayError):
                         return default(str(error))
                     time.sleep(pause_s)  # a file that was just written may be read a moment later
+                except Exception:
+                    LOG.exception("the page can't show this: %s", arguments)
+                    return default("This can't be shown, by a mistake in Sweeper: its log says more.")
             raise AssertionError("unreachable")
 
         return answered

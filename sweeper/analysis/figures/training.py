@@ -131,6 +131,7 @@ def timeline(attempts: pd.DataFrame, now: datetime | None = None) -> go.Figure:
             * (len(bars) < len(known))
         ),
         height=min(140 + 36 * len(workers), 900),
+        min_width=520,
         barmode="overlay",
     )
     for (name, phase, was_lost), mine in bars.groupby(["optimizer", "phase", "is_lost"], sort=False):
