@@ -1,10 +1,13 @@
 """How much of the machine a page may use: looking at a sweep must not slow it."""
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-SHARE = 0.015
+NEWS_SHARE = 0.01
+STATISTICS_SHARE = 0.007
 """Of the processor time of all cores, in the long run."""
 
 SAVED_S = 60.0
@@ -15,18 +18,18 @@ OWED_S = 120.0
 
 
 class Budget:
-    """A share of the machine's processor time, which what this process uses is taken from.
+    """A share of the machine's processor time, which what is `used` of it is taken from.
 
-    `clock` and `used` give seconds: of time passed, and of processor time that this process has used.
+    `clock` and `used` give seconds: of time passed, and of processor time used.
     """
 
     def __init__(
         self,
-        share: float = SHARE,
+        share: float,
+        used: Callable[[], float],
         *,
         cores: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        used: Callable[[], float] = time.process_time,
     ) -> None:
         self._rate = share * (cores or os.cpu_count() or 1)
         self._clock = clock
@@ -34,12 +37,36 @@ class Budget:
         self._seen = (clock(), used())
         self._left_s = SAVED_S * self._rate
 
-    def allows(self, reserve: float = 0.0) -> bool:
-        """Whether more is left to be used than `reserve`, a share of what can be saved up."""
+    def allows(self) -> bool:
+        """Whether there is something left to be used."""
         now, used = self._clock(), self._used()
         since, before = self._seen
         self._seen = (now, used)
         earned = (now - since) * self._rate
         left = self._left_s + earned - (used - before)
         self._left_s = min(max(left, -OWED_S * self._rate), SAVED_S * self._rate)
-        return self._left_s > reserve * SAVED_S * self._rate
+        return self._left_s > 0
+
+
+class Spending:
+    """What this process spends on following sweeps, in two accounts.
+
+    `statistics` are dear, and may be old for a minute; `news` (everything else: asking the store, progress,
+    the trials) is cheap, and wanted within seconds. Neither waits because of the other.
+    """
+
+    def __init__(self, news: float = NEWS_SHARE, statistics: float = STATISTICS_SHARE) -> None:
+        self._lock = threading.Lock()
+        self._computed_s = 0.0
+        self.statistics = Budget(statistics, lambda: self._computed_s)
+        self.news = Budget(news, lambda: time.process_time() - self._computed_s)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """What this thread does here is statistics."""
+        begun = time.thread_time()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._computed_s += time.thread_time() - begun

@@ -26,7 +26,8 @@ class Tab:
 
 def standing(followed: Followed) -> Section:
     """The summary per optimizer, which stands above all tabs, and waits for none of them."""
-    return compared.standing(followed.numbers.results, followed.numbers)
+    with followed.charged():
+        return compared.standing(followed.numbers.results, followed.numbers)
 
 
 def _compare(followed: Followed) -> Parts:
@@ -99,17 +100,17 @@ def one_trial(key: str, followed: Followed) -> Section | None:
 
 def epochs(followed: Followed) -> pd.DataFrame:
     """All epochs of the sweep."""
-    with followed.lock:
+    with followed.computing():
         return followed.numbers.results.epochs
 
 
 def report(followed: Followed) -> Report:
     """The whole report."""
-    with followed.lock:
+    with followed.computing():
         return Report(followed.numbers.results, followed.numbers)
 
 
 def parts(tab: str, followed: Followed) -> Parts:
     """The parts of the report on this tab, computed now unless another page has asked for them."""
-    with followed.lock:
+    with followed.computing():
         return TABS[tab].parts(followed)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -12,7 +12,7 @@ import scipy.stats  # noqa: F401 - takes a second, which the first page need not
 
 from sweeper import experiment as experiments
 from sweeper.analysis import frames
-from sweeper.analysis.live.budget import Budget
+from sweeper.analysis.live.budget import Spending
 from sweeper.analysis.live.followed import FollowedTrials
 from sweeper.analysis.live.overview import Overview, overview
 from sweeper.analysis.report.numbers import Numbers
@@ -24,9 +24,6 @@ from sweeper.store.counts import Stamp
 
 RENEWED_S = 30.0
 """Statistics are done anew after a trial has ended, and else after so many seconds."""
-
-RESERVE = 0.25
-"""So much of the budget is kept for showing what has ended before statistics are done anew."""
 
 KEPT = 8
 """So many sweeps are kept in memory."""
@@ -47,9 +44,8 @@ class Followed:
         stamp: Stamp,
         overview: Overview,
         trials: pd.DataFrame,
+        spending: Spending,
         before: "Followed | None" = None,
-        *,
-        may_compute: bool = True,
     ) -> None:
         self.stamp = stamp
         self.overview = overview
@@ -57,8 +53,9 @@ class Followed:
         self.as_of = datetime.now(UTC)
         self.lock: threading.RLock = before.lock if before else threading.RLock()
         self._store = store
+        self._spending = spending
         self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
-        if before is not None and self._may_take_from(before, may_compute=may_compute):
+        if before is not None and self._may_take_from(before):
             self.numbers: Numbers = before.numbers
             self._computed: tuple[int, float] = before._computed
         else:
@@ -76,15 +73,26 @@ class Followed:
         """What names the numbers: the same as long as nothing that is computed has been computed anew."""
         return f"{self.stamp.sweep_id}.{self.stamp.token}.{self._computed[0]}"
 
-    def _may_take_from(self, before: "Followed", *, may_compute: bool) -> bool:
-        """Whether what was computed of an earlier moment is still good enough."""
+    def _may_take_from(self, before: "Followed") -> bool:
+        """Whether what was computed of an earlier moment is good enough, or must be."""
         run, earlier_run = (
             (each.stamp.state, each.stamp.sweep_id, each.stamp.token) for each in (self, before)
         )
-        if run != earlier_run or time.monotonic() - before._computed[1] > RENEWED_S:
+        if run != earlier_run:
             return False
         is_same = (self._n_ended, len(self.trials)) == (before._n_ended, len(before.trials))
-        return is_same or not may_compute
+        is_fresh = is_same and time.monotonic() - before._computed[1] < RENEWED_S
+        return is_fresh or not self._spending.statistics.allows()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Only one page computes at a time, and what it computes is kept for the others."""
+        with self.lock, self._spending.computing():
+            yield
+
+    def charged(self) -> AbstractContextManager[None]:
+        """What is so cheap that no page need wait for another, and still is statistics."""
+        return self._spending.computing()
 
     def epochs(self, key: TrialKey) -> pd.DataFrame:
         """The epochs of one trial, read now."""
@@ -98,13 +106,13 @@ class Followed:
 class Watch:
     """The sweeps of one store, for any number of pages and threads. It never writes.
 
-    `budget` bounds what following costs; what a page asks for the first time is always computed.
+    `spending` bounds what following costs; what a page asks for the first time is always computed.
     """
 
-    def __init__(self, location: str, budget: Budget | None = None) -> None:
+    def __init__(self, location: str, spending: Spending | None = None) -> None:
         self._location = url.parse(location)
         self._text = location
-        self._budget = budget or Budget()
+        self._spending = spending or Spending()
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._file: tuple[int, int] | None = None
@@ -138,7 +146,7 @@ class Watch:
             known = self._followed.get(name)
             if name not in stamps:
                 raise NotFoundError(f"no sweep is called {name!r} in {self.url}")
-            if known is not None and (known.stamp == stamps[name] or not self._budget.allows()):
+            if known is not None and (known.stamp == stamps[name] or not self._spending.news.allows()):
                 return known.news
             return self._follow(store, name, stamps[name]).news
 
@@ -157,8 +165,8 @@ class Watch:
             stamp,
             self._overview(store, name, stamp),
             trials,
+            self._spending,
             self._followed.get(name),
-            may_compute=self._budget.allows(RESERVE),
         )
         self._followed[name] = found
         while len(self._followed) > KEPT:

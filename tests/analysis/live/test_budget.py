@@ -1,8 +1,10 @@
 """The share of the machine that following sweeps may use."""
 
+import time
+
 import pytest
 
-from sweeper.analysis.live.budget import OWED_S, SAVED_S, Budget
+from sweeper.analysis.live.budget import OWED_S, SAVED_S, Budget, Spending
 
 
 class Clocks:
@@ -21,7 +23,7 @@ def clocks() -> Clocks:
 @pytest.fixture
 def budget(clocks: Clocks) -> Budget:
     """A hundredth of two cores: 0.02 s of processor time a second."""
-    return Budget(0.01, cores=2, clock=lambda: clocks.now, used=lambda: clocks.used)
+    return Budget(0.01, lambda: clocks.used, cores=2, clock=lambda: clocks.now)
 
 
 def test_what_is_saved_up_may_be_used_at_once(budget: Budget, clocks: Clocks) -> None:
@@ -58,7 +60,14 @@ def test_nobody_waits_longer_for_news_than_two_minutes_worth(budget: Budget, clo
     assert budget.allows()
 
 
-def test_a_reserve_is_left_alone(budget: Budget, clocks: Clocks) -> None:
-    clocks.used = 0.02 * SAVED_S * 0.8
-    assert budget.allows()
-    assert not budget.allows(reserve=0.25)
+def test_what_is_computed_is_on_an_account_of_its_own() -> None:
+    spending = Spending(statistics=1e-9)
+    with spending.computing():
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.02:
+            pass
+    assert not spending.statistics.allows()
+    generous = Spending(1_000.0, 1_000.0)
+    with generous.computing():
+        assert generous.news.allows()
+    assert generous.statistics.allows()

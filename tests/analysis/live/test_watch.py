@@ -11,24 +11,33 @@ from led import LedSweep
 
 from sweeper.analysis.live import Watch
 from sweeper.analysis.live import watch as module
-from sweeper.analysis.live.budget import Budget
+from sweeper.analysis.live.budget import Spending
 from sweeper.errors import NotFoundError, StoreAwayError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepState
 from sweeper.store import Store
 
 
-class Free(Budget):
-    """A budget that allows as much as a test says: the reserve too, the rest too, or nothing."""
+class Allowance:
+    """What is allowed, as a test says."""
 
-    level = 1.0
+    is_allowed = True
 
-    def allows(self, reserve: float = 0.0) -> bool:
-        return self.level > reserve
+    def allows(self) -> bool:
+        return self.is_allowed
+
+
+class Free(Spending):
+    """Spending without bounds, until a test sets some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news = Allowance()  # type: ignore[assignment]
+        self.statistics = Allowance()  # type: ignore[assignment]
 
 
 @pytest.fixture
-def budget() -> Free:
+def spending() -> Free:
     return Free()
 
 
@@ -41,8 +50,8 @@ def sweep(store: Store, tiny: Experiment) -> LedSweep:
 
 
 @pytest.fixture
-def watch(store: Store, budget: Free) -> Iterator[Watch]:
-    with contextlib.closing(Watch(store.url, budget)) as made:
+def watch(store: Store, spending: Free) -> Iterator[Watch]:
+    with contextlib.closing(Watch(store.url, spending)) as made:
         yield made
 
 
@@ -69,13 +78,13 @@ def test_there_is_news_when_something_was_written_and_else_none(watch: Watch, sw
     assert len(watch.sweep("tiny").trials) == 3
 
 
-def test_beyond_the_budget_there_is_no_news(watch: Watch, sweep: LedSweep, budget: Free) -> None:
+def test_beyond_the_budget_there_is_no_news(watch: Watch, sweep: LedSweep, spending: Free) -> None:
     before = watch.news("tiny")
-    budget.level = 0.0
+    spending.news.is_allowed = False  # type: ignore[attr-defined]
     sweep.begins("adam", 0)
     assert watch.news("tiny") == before
     assert len(watch.sweep("tiny").trials) == 2
-    budget.level = 1.0
+    spending.news.is_allowed = True  # type: ignore[attr-defined]
     assert watch.news("tiny") != before
 
 
@@ -115,11 +124,11 @@ def test_they_are_done_anew_after_half_a_minute_and_when_the_state_changes(
     assert watch.sweep("tiny").overview.info.state is SweepState.COMPLETE
 
 
-def test_within_the_reserve_trials_are_shown_and_statistics_wait(
-    watch: Watch, sweep: LedSweep, budget: Free
+def test_statistics_may_have_to_wait_while_trials_are_shown(
+    watch: Watch, sweep: LedSweep, spending: Free
 ) -> None:
     before = watch.sweep("tiny")
-    budget.level = module.RESERVE
+    spending.statistics.is_allowed = False  # type: ignore[attr-defined]
     sweep.trains("adam", 0, 1.5)
     watch.news("tiny")
     found = watch.sweep("tiny")
