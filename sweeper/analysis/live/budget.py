@@ -13,12 +13,15 @@ STATISTICS_SHARE = 0.007
 SAVED_S = 60.0
 """So many seconds' worth of the share can be saved up: opening a page costs more than following it."""
 
-OWED_S = 120.0
-"""So many seconds' worth can be owed: longer than this nobody waits for news."""
+NEWS_OWED_S = 10.0
+STATISTICS_OWED_S = 120.0
+"""So many seconds' worth can be owed, by the pages that were just opened: longer nobody waits."""
 
 
 class Budget:
     """A share of the machine's processor time, which what is `used` of it is taken from.
+
+    What is saved up and what is owed are bounded.
 
     `clock` and `used` give seconds: of time passed, and of processor time used.
     """
@@ -28,10 +31,12 @@ class Budget:
         share: float,
         used: Callable[[], float],
         *,
+        owed_s: float = STATISTICS_OWED_S,
         cores: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate = share * (cores or os.cpu_count() or 1)
+        self._owed_s = owed_s * self._rate
         self._clock = clock
         self._used = used
         self._seen = (clock(), used())
@@ -44,7 +49,7 @@ class Budget:
         self._seen = (now, used)
         earned = (now - since) * self._rate
         left = self._left_s + earned - (used - before)
-        self._left_s = min(max(left, -OWED_S * self._rate), SAVED_S * self._rate)
+        self._left_s = min(max(left, -self._owed_s), SAVED_S * self._rate)
         return self._left_s > 0
 
 
@@ -59,7 +64,7 @@ class Spending:
         self._lock = threading.Lock()
         self._computed_s = 0.0
         self.statistics = Budget(statistics, lambda: self._computed_s)
-        self.news = Budget(news, lambda: time.process_time() - self._computed_s)
+        self.news = Budget(news, lambda: time.process_time() - self._computed_s, owed_s=NEWS_OWED_S)
 
     @contextmanager
     def computing(self) -> Iterator[None]:

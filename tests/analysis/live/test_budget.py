@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sweeper.analysis.live.budget import OWED_S, SAVED_S, Budget, Spending
+from sweeper.analysis.live.budget import SAVED_S, STATISTICS_OWED_S, Budget, Spending
 
 
 class Clocks:
@@ -54,9 +54,9 @@ def test_more_than_a_minutes_worth_is_not_saved_up(budget: Budget, clocks: Clock
 def test_nobody_waits_longer_for_news_than_two_minutes_worth(budget: Budget, clocks: Clocks) -> None:
     clocks.used = 1_000.0
     assert not budget.allows()
-    clocks.now = OWED_S - 0.1
+    clocks.now = STATISTICS_OWED_S - 0.1
     assert not budget.allows()
-    clocks.now = OWED_S + 0.1
+    clocks.now = STATISTICS_OWED_S + 0.1
     assert budget.allows()
 
 
