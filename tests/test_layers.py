@@ -71,6 +71,10 @@ VENDORS = {
     "typer": ("cli/",),
     "rich": ("cli/",),
     "psutil": ("store/lease.py",),
+    "dash": (),
+    "flask": (),
+    "waitress": (),
+    "dashboards": ("cli/dashboard.py",),
 }
 """Which modules may import a vendor; the rest of Sweeper doesn't know it."""
 
