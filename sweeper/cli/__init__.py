@@ -1,6 +1,17 @@
 """The command line. Commands import what they need when they run, so that `--help` answers at once."""
 
-from sweeper.cli import answers, cluster, dashboard, exchange, lecture, plan, repeat, report, upkeep
+from sweeper.cli import (
+    answers,
+    cluster,
+    dashboard,
+    data,
+    exchange,
+    lecture,
+    plan,
+    repeat,
+    report,
+    upkeep,
+)
 from sweeper.cli.app import app
 
 
@@ -14,6 +25,7 @@ __all__ = [
     "app",
     "cluster",
     "dashboard",
+    "data",
     "exchange",
     "lecture",
     "main",

@@ -25,8 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-data_app = typer.Typer(help="The images: where they are, and how to get them.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
 
 StoreOption = Annotated[
     str | None,
@@ -261,27 +259,6 @@ def show(
     from sweeper.cli import output
 
     output.print_trial(sweep, optimizer, number, final=final, as_json=as_json)
-
-
-@data_app.command("info", epilog="Example: sweeper data info --data-dir data")
-@reported
-def data_info(data_dir: DataOption = None) -> None:
-    """Say where the images are looked for, and whether they are there and whole."""
-    from sweeper.cli import images
-
-    images.print_info(data_dir)
-
-
-@data_app.command("fetch", epilog="Example: sweeper data fetch cifar10 --data-dir data")
-@reported
-def data_fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set: cifar10 or cifar100.")],
-    data_dir: DataOption = None,
-) -> None:
-    """Download a data set (cifar10: 170 MB, cifar100: 169 MB), checked by its SHA-256."""
-    from sweeper.cli import images
-
-    images.fetch(name, data_dir)
 
 
 def _print_version(wanted: bool) -> None:

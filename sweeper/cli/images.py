@@ -1,4 +1,4 @@
-"""`sweeper data`: where the images are, and how to get them."""
+"""Where the images are, and how to get them."""
 
 from pathlib import Path
 
