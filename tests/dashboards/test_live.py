@@ -128,10 +128,10 @@ def test_nothing_is_drawn_anew_while_nothing_changes(page: Page, address: str, s
     )
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.method))
-    page.wait_for_timeout(4_500)
+    page.wait_for_timeout(3_000)
     assert page.evaluate("window.changes") == 0
     assert set(asked) == {"POST"}
-    assert len(asked) <= 3, "one question in two seconds, and no answer that leads to others"
+    assert len(asked) <= 2, "one question in two seconds, and no answer that leads to others"
 
 
 def test_an_epoch_leaves_the_statistics_as_they_are(page: Page, address: str, sweep: LedSweep) -> None:
@@ -177,7 +177,7 @@ def test_a_sweep_that_ends_is_shown_as_complete_and_asks_no_more(
     page.wait_for_timeout(1_000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(3_000)
+    page.wait_for_timeout(2_500)
     assert asked == []
 
 

@@ -202,7 +202,7 @@ def test_a_finished_sweep_asks_no_more(page: Page, address: str) -> None:
     page.wait_for_timeout(1_000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(4_500)
+    page.wait_for_timeout(2_500)
     assert asked == []
 
 

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -178,7 +179,9 @@ class Watch:
         known = self._overviews.get(name)
         if known is not None and known[0] == stamp:
             return known[1]
-        info = store.sweep(name)
+        # What is read after the stamp may be newer, and what the stamp says is seen as it was then: a sweep that
+        # is over to its pages must have been so before its trials were read.
+        info = replace(store.sweep(name), state=stamp.state)
         experiment = experiments.of_sweep(info)
         found = overview(
             info,

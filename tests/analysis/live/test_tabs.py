@@ -64,7 +64,7 @@ def blocks(parts: tuple[Section, ...], kind: type) -> list[object]:
     return [block for part in parts for block in part.blocks if isinstance(block, kind)]
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 17, 18, 19, 30, 42])
+@pytest.mark.parametrize("n", [0, 1, 7, 18, 19, 42])
 def test_every_tab_can_be_shown_at_every_moment(watch: Watch, n: int) -> None:
     followed = at(watch.sweep("real"), n)
     assert blocks((tabs.standing(followed),), Table)

@@ -14,7 +14,7 @@ from sweeper.analysis.live import watch as module
 from sweeper.analysis.live.budget import Spending
 from sweeper.errors import NotFoundError, StoreAwayError
 from sweeper.experiment import Experiment
-from sweeper.records import SweepState
+from sweeper.records import SweepInfo, SweepState
 from sweeper.store import Store
 
 
@@ -202,6 +202,27 @@ def test_following_writes_nothing(sweep: LedSweep, store: Store) -> None:
         watch.sweeps()
         watch.sweep("tiny").numbers.ledger  # noqa: B018 - reads epochs and attempts
     assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
+
+
+def test_a_sweep_that_ends_while_it_is_read_is_not_over_before_its_trials_are_read(
+    watch: Watch, sweep: LedSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sweep.begins("adam", 0)
+    read = Store.sweep
+
+    def late(store: Store, name: str) -> SweepInfo:
+        monkeypatch.setattr(Store, "sweep", read)
+        sweep.ends(key)
+        sweep.is_over()
+        return read(store, name)
+
+    monkeypatch.setattr(Store, "sweep", late)
+    followed = watch.sweep("tiny")
+    assert list(followed.trials["state"]) == ["complete", "complete", "running"]
+    assert not followed.overview.is_over
+    watch.news("tiny")
+    assert watch.sweep("tiny").overview.is_over
+    assert set(watch.sweep("tiny").trials["state"]) == {"complete"}
 
 
 def test_the_frame_is_the_stores(watch: Watch, sweep: LedSweep, store: Store) -> None:
