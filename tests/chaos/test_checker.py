@@ -51,7 +51,7 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="module")
 def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Database]:
-    """A sweep that was killed once and gone on with, and the one that nobody disturbed."""
+    """A sweep that was killed in the middle of an attempt and gone on with, and the one that nobody disturbed."""
     directory = tmp_path_factory.mktemp("checker")
     file = campaign.write_experiment(directory)
     expected = campaign.undisturbed(nursery, file, directory)
@@ -60,8 +60,16 @@ def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     Database(url).watch()
     common = ["--store", url, "--workers", "inline"]
     assert nursery.live(["run", str(file), *common], Point.AFTER_DISPATCH.value, 5)[0] < 0
+    while not _was_in_the_middle(directory / "whole.db"):  # the attempt was not stored yet: another one
+        assert nursery.live(["resume", "chaos", *common], Point.AFTER_DISPATCH.value, 2)[0] < 0
     assert nursery.live(["resume", "chaos", *common])[0] == 0
     return directory / "whole.db", expected
+
+
+def _was_in_the_middle(path: Path) -> bool:
+    """Whether a killed coordinator has left an attempt open."""
+    with closing(sqlite3.connect(path)) as connection:
+        return bool(connection.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL").fetchall())
 
 
 def test_nothing_is_wrong_with_a_sweep_that_is_whole(whole: tuple[Path, Database]) -> None:
