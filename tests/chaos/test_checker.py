@@ -51,7 +51,7 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="module")
 def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Database]:
-    """A sweep that was killed in the middle of an attempt and gone on with, and the one that nobody disturbed."""
+    """A sweep that was killed within an attempt and gone on with, and the one that nobody disturbed."""
     directory = tmp_path_factory.mktemp("checker")
     file = campaign.write_experiment(directory)
     expected = campaign.undisturbed(nursery, file, directory)

@@ -179,8 +179,8 @@ class Watch:
         known = self._overviews.get(name)
         if known is not None and known[0] == stamp:
             return known[1]
-        # What is read after the stamp may be newer. A sweep that is over to its pages, which ask no more then,
-        # must have been so before its trials were read.
+        # What is read after the stamp may be newer. Of a sweep that is over pages ask no more, so it must have
+        # been over before its trials were read.
         info = replace(store.sweep(name), state=stamp.state)
         experiment = experiments.of_sweep(info)
         found = overview(
