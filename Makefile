@@ -31,9 +31,15 @@ ifdef PYTEST_ARGS
 test: $(INSTALLED)  ## all tests; PYTEST_ARGS='-m "not slow"' for fewer
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
+# Ray's tests come one after the other and leave processors idle: tests without processes or clocks of their own
+# run beside them, and give way.
+BESIDE := tests/experiment tests/lab tests/optimizers tests/search tests/training
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not ray"
-	$(BIN)/python -m pytest -m ray  # Ray's workers take the processors themselves
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not ray" $(addprefix --ignore=,$(BESIDE))
+	said=$$(mktemp); nice -n 19 $(BIN)/python -m pytest -m "not ray" $(BESIDE) > $$said 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest -m ray; ray=$$?; \
+	wait $$beside; beside=$$?; cat $$said; rm $$said; test $$ray -eq 0 && test $$beside -eq 0
 endif
 
 chaos: $(INSTALLED)  ## hundreds of kills on SQLite and PostgreSQL, about 40 minutes; CHAOS_ARGS='--inline 50' for fewer

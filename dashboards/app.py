@@ -41,7 +41,8 @@ class Page(Dash):  # type: ignore[misc]
         self._watch = watch
         self._ahead = ThreadPoolExecutor(max_workers=1)
         self.layout = layout()
-        callbacks.register(self, watch)
+        self._drawn = callbacks.Drawn()
+        callbacks.register(self, watch, self._drawn)
 
     def interpolate_index(self, **parts: Any) -> str:
         """The page's HTML, with the list of sweeps or the summary of the one that its path names."""
@@ -50,7 +51,7 @@ class Page(Dash):  # type: ignore[misc]
         try:
             if address.sweep is not None:  # while the browser loads its scripts
                 self._ahead.submit(tabs.parts, address.tab, self._watch.sweep(address.sweep))
-            first = markup(callbacks.front(self._watch, address).component)
+            first = markup(callbacks.front(self._watch, address, self._drawn).component)
             if address.sweep is None:
                 first += markup(listed.table(self._watch.sweeps(), address.wanted.find).component)
             else:

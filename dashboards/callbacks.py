@@ -69,14 +69,13 @@ def told(default: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorated
 
 
-def register(app: Dash, watch: Watch) -> None:
+def register(app: Dash, watch: Watch, drawn: Drawn) -> None:
     """All callbacks of the page."""
-    drawn = Drawn()
     app.clientside_callback(
         ClientsideFunction("sweeper", "scheme"), Output("scheme", "data"), Input("url", "pathname")
     )
     _look(app, watch)
-    _head(app, watch)
+    _head(app, watch, drawn)
     _body(app, watch, drawn)
     _find(app)
 
@@ -104,7 +103,7 @@ def _look(app: Dash, watch: Watch) -> None:
         return no_update if news == known else news, None if notice else no_update, is_over
 
 
-def _head(app: Dash, watch: Watch) -> None:
+def _head(app: Dash, watch: Watch, drawn: Drawn) -> None:
     @app.callback(
         Output("head", "children"),
         Output("head-seen", "data"),
@@ -117,13 +116,16 @@ def _head(app: Dash, watch: Watch) -> None:
     def show(news: str | None, path: str, seen: Seen | None) -> tuple[Any, Any]:
         if news is None:
             return no_update, no_update
-        screen = front(watch, parse(path, ""))
+        screen = front(watch, parse(path, ""), drawn)
         return brought(screen, seen), no_update if screen.seen == seen else screen.seen
 
 
-def front(watch: Watch, address: Address) -> Screen:
+def front(watch: Watch, address: Address, drawn: Drawn) -> Screen:
     """What stands at the top of a page: what the list is of, or a sweep's header with its summary."""
-    return listed.head(watch.url) if address.sweep is None else head.head(watch.sweep(address.sweep))
+    if address.sweep is None:
+        return listed.head(watch.url)
+    followed = watch.sweep(address.sweep)
+    return drawn.get((followed.news, "head", address.path, str(followed.as_of)), lambda: head.head(followed))
 
 
 def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:

@@ -33,13 +33,11 @@ def time_to_target(
     final = trials[(trials["phase"] == Phase.FINAL) & (trials["setting"] != finals.UNTUNED)]
     if by == "seconds" and not one_device(final):
         final = final.iloc[:0]
-    curves = _curves(epochs, by).set_index(KEYS)
+    curves = dict(iter(_curves(epochs, by).groupby(KEYS)))  # looking runs up by their keys took a second
     rows = []
     for name, runs in final.groupby("optimizer", sort=False):
         times = [
-            _reached(curves.loc[[(name, number)]], target, n_classes)
-            if (name, number) in curves.index
-            else np.inf
+            _reached(curves[name, number], target, n_classes) if (name, number) in curves else np.inf
             for number in runs["number"]
         ]
         rows.append((name, float(np.median(times)), int(np.isfinite(times).sum()), len(times)))

@@ -179,7 +179,7 @@ class Watch:
         known = self._overviews.get(name)
         if known is not None and known[0] == stamp:
             return known[1]
-        # What is read after the stamp may be newer. Of a sweep that is over pages ask no more, so it must have
+        # What is read after the stamp may be newer. Of a sweep that is over pages ask no more: it must have
         # been over before its trials were read.
         info = replace(store.sweep(name), state=stamp.state)
         experiment = experiments.of_sweep(info)
