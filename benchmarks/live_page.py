@@ -76,12 +76,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="for which five pages are kept open")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     given = parser.parse_args()
+    load = {"processes that were running before, mean of a minute": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'live.db'}"
         store = Store.open(url, create=True)
         fill(store, NAME, given.trials, given.epochs)
         with contextlib.closing(store), contextlib.closing(Led(store, NAME, given.trials)) as led:
             figures = measured(url, led, given.seconds)
+    figures = load | figures
     for what, value in figures.items():
         sys.stdout.write(f"{what:<62} {value:>8.3g}\n")
     if given.json:
