@@ -5,7 +5,7 @@ a reader of the first must not pay for. No network is trained. Each frame is rea
 reading counts, since a busy machine only adds.
 
 2 shared cores (Intel Xeon, virtual), pandas 3.1, SQLite, 2026-11-23: trials 0.224 s, epochs 1.030 s,
-attempts 0.262 s; fastest of three readings.
+attempts 0.262 s; fastest of three readings; of rows with simpler losses and without finals.
 
     python benchmarks/frames.py --trials 10000 --epochs 20 --readings 3
 """
