@@ -3,10 +3,11 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pandas as pd
 import scipy.stats  # noqa: F401 - takes a second, which the first page need not wait for
@@ -47,6 +48,8 @@ class Followed:
         trials: pd.DataFrame,
         spending: Spending,
         before: "Followed | None" = None,
+        *,
+        read_epochs: Callable[[], pd.DataFrame] | None = None,
     ) -> None:
         self.stamp = stamp
         self.overview = overview
@@ -61,6 +64,8 @@ class Followed:
             self._computed: tuple[int, float] = before._computed
         else:
             results = Results.of(store, overview.info, overview.experiment, trials)
+            if read_epochs is not None:
+                results = replace(results, read_epochs=read_epochs)
             self.numbers = Numbers(results, before.numbers if before else None)
             self._computed = (before._computed[0] + 1 if before else 0, time.monotonic())
 
@@ -160,7 +165,8 @@ class Watch:
             return self._followed[name]
 
     def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:
-        trials = self._trials.setdefault(name, FollowedTrials(store, name)).read(stamp)
+        known = self._trials.setdefault(name, FollowedTrials(store, name))
+        trials = known.read(stamp)
         found = Followed(
             store,
             stamp,
@@ -168,6 +174,7 @@ class Watch:
             trials,
             self._spending,
             self._followed.get(name),
+            read_epochs=partial(known.epochs.read, stamp, known.since),
         )
         self._followed[name] = found
         while len(self._followed) > KEPT:
