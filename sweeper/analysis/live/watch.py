@@ -61,12 +61,14 @@ class Followed:
         self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
         if before is not None and self._may_take_from(before):
             self.numbers: Numbers = before.numbers
+            self.numbers_as_of: datetime = before.numbers_as_of
             self._computed: tuple[int, float] = before._computed
         else:
             results = Results.of(store, overview.info, overview.experiment, trials)
             if read_epochs is not None:
                 results = replace(results, read_epochs=read_epochs)
             self.numbers = Numbers(results, before.numbers if before else None)
+            self.numbers_as_of = self.as_of
             self._computed = (before._computed[0] + 1 if before else 0, time.monotonic())
 
     @property

@@ -116,3 +116,34 @@ def test_after_another_coordinator_or_in_another_sweep_all_is_read(
     found = followed.read(counts.stamps(sweep.store)[sweep.name])
     assert n_read == [len(found)]
     pd.testing.assert_frame_equal(found, frames.trials(sweep.store, sweep.name))
+
+
+@pytest.mark.parametrize("change", [nothing, ended, with_new_settings])
+def test_epochs_are_followed_as_their_trials_are(sweep: LedSweep, change: Callable[[LedSweep], None]) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    key = sweep.begins("adam", 5)
+    for step in range(3):
+        stamp = counts.stamps(sweep.store)[sweep.name]
+        followed.read(stamp)
+        found = followed.epochs.read(stamp, followed.since)
+        pd.testing.assert_frame_equal(found, frames.epochs(sweep.store, sweep.name))
+        sweep.reports(key, step + 1, 1.7)
+        change(sweep) if step == 0 else None
+
+
+def test_epochs_that_are_read_late_are_all_there(sweep: LedSweep) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    stamp = counts.stamps(sweep.store)[sweep.name]
+    followed.read(stamp)
+    since = followed.since
+    followed.epochs.read(stamp, since)
+    sweep.trains("sgd", 2, 1.8)
+    later = counts.stamps(sweep.store)[sweep.name]
+    followed.read(later)
+    known = followed.since
+    sweep.trains("sgd", 3, 1.7)
+    found = followed.epochs.read(later, known)
+    pd.testing.assert_frame_equal(found, frames.epochs(sweep.store, sweep.name))
+    followed.read(counts.stamps(sweep.store)[sweep.name])
+    again = followed.epochs.read(counts.stamps(sweep.store)[sweep.name], followed.since)
+    pd.testing.assert_frame_equal(again, frames.epochs(sweep.store, sweep.name))

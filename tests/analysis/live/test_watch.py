@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from conftest import MakeExperiment
 from led import LedSweep
 
 from sweeper.analysis.live import Watch
 from sweeper.analysis.live import watch as module
 from sweeper.analysis.live.budget import Spending
+from sweeper.analysis.report import numbers
 from sweeper.errors import NotFoundError, StoreAwayError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepInfo, SweepState
@@ -149,6 +151,32 @@ def test_what_is_resampled_is_kept_while_the_scores_are_the_same(store: Store, t
         watch.news("tiny")
         assert watch.sweep("tiny").numbers is not before
         assert watch.sweep("tiny").numbers.resampled is resampled
+
+
+def test_an_optimizers_importances_are_kept_while_its_scores_are_the_same(
+    store: Store, make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    compute = numbers.importances
+
+    def counted(trials: pd.DataFrame, experiment: Experiment, optimizer: str) -> dict[str, float]:
+        asked.append(optimizer)
+        return compute(trials, experiment, optimizer)
+
+    monkeypatch.setattr(numbers, "importances", counted)
+    sweep = LedSweep(store, make_experiment("budget.trials_per_optimizer=20"))
+    for number in range(12):
+        sweep.trains("sgd", number, 1.5 + 0.01 * number, lr=0.1 / (1 + number), batch_size=32 << number % 2)
+    with contextlib.closing(Watch(store.url, Free())) as watch:
+        before = watch.sweep("tiny").numbers.importances
+        assert before["sgd"].keys() == {"lr", "batch_size"}
+        del asked[:]
+        sweep.trains("adam", 0, 1.4)
+        sweep.trains("adam", 1, 1.3)
+        watch.news("tiny")
+        after = watch.sweep("tiny").numbers.importances
+        assert after["sgd"] == before["sgd"]
+        assert asked == ["adam"]
 
 
 def test_a_deleted_file_is_said_so_and_found_again(watch: Watch, sweep: LedSweep, store: Store) -> None:
