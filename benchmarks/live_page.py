@@ -9,12 +9,11 @@ processor time is the server's alone, of all its threads; "late" is the time fro
 says its data are of, which it rounds down to a second, to the moment that it says so.
 
 2 cores (AMD EPYC, virtual, shared), Python 3.11.7, pandas 3.1.1, dash 4.4.1, Chromium 156, SQLite,
-2026-11-24, one run, while another test run kept both cores busy, so seconds are to be taken again on a
-quiet machine. First view while running: summary 1.54 s (later ones 0.77 s), all figures 3.94 s (3.17 s);
-complete: summary 0.82 s (0.76 s), all figures 3.28 s (2.93 s). Unchanged poll 2.4 ms, 95th percentile 7.8
-ms. Five pages for a minute, all tabs: 2.05 % of both cores, new data 8.6 times, 12 s apart at most, a
-planned trial listed after 7.6 s (13.6 s at most); Compare alone: 1.25 %, new data 7.8 times, 9.8 s apart at
-most. Memory 232 MB at first, 501 MB at the end.
+2026-11-24, one run. First view while running: summary 1.0 s (median of five later ones 0.45 s), all figures
+2.73 s (2.24 s); complete: summary 0.41 s (0.48 s), all figures 2.31 s (2.32 s). Unchanged poll 2.3 ms, 95th
+percentile 3.4 ms. Five pages for the minute after they were opened, all tabs: 1.81 % of both cores, new data
+7 times, 28 s apart at most, a planned trial listed after 13.5 s (29 s at most); Compare alone: 0.9 %, new
+data 5 times, 22 s apart at most. Memory 232 MB at first, 484 MB at the end.
 
     python benchmarks/live_page.py --trials 10000 --epochs 20 --seconds 60
 """

@@ -62,6 +62,18 @@ def test_a_pairs_cell_and_its_mirror_add_up_to_1(computed: Numbers) -> None:
     assert first["decision"].split(",")[0] in heat.text[0][1]
 
 
+def test_of_many_trials_the_path_is_drawn_by_its_improvements() -> None:
+    scores = np.random.default_rng(0).normal(size=2_000)
+    path = pd.DataFrame(
+        {"optimizer": "adam", "number": np.arange(2_000), "best": np.minimum.accumulate(scores)}
+    )
+    [trace] = figures.incumbents(path, objective="val_loss").data
+    assert len(trace.x) < 30
+    # A line in steps holds its value to the next point: so it is the same at every trial.
+    steps = pd.Series(trace.y, index=trace.x).reindex(path["number"]).ffill()
+    np.testing.assert_array_equal(steps.to_numpy(), path["best"].to_numpy())
+
+
 def test_dead_settings_are_drawn_at_chance(computed: Numbers) -> None:
     points = computed.lr.assign(
         is_dead=computed.lr["number"] == 3, score=computed.lr["score"].clip(upper=2.302)

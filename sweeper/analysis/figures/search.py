@@ -12,6 +12,9 @@ from sweeper.analysis.figures.style import empty, faded, figure, label, look
 from sweeper.analysis.searching import common_target, spread, tries_until
 from sweeper.analysis.sentences import OBJECTIVES, counted
 
+MOST_STEPS = 128
+"""Of more trials the path is drawn by its improvements."""
+
 
 def expected_best(curves: Mapping[str, pd.DataFrame], *, objective: str) -> go.Figure:
     """The best score to expect against the number of random trials, with bands; frames of `expected_best`."""
@@ -82,8 +85,9 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
         f"The best {OBJECTIVES[objective]} so far, in the order of the trials: the search's path, and no "
         "expectation."
     )
-    for name, path in frame.groupby("optimizer", sort=False):
+    for name, every in frame.groupby("optimizer", sort=False):
         colour, _, dash = look(str(name))
+        path = every if len(every) <= MOST_STEPS else _steps(every)
         made.add_scatter(
             x=path["number"].to_numpy(),
             y=path["best"].to_numpy(),
@@ -96,6 +100,12 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
     made.update_xaxes(title_text="trial number")
     made.update_yaxes(title_text=f"best {OBJECTIVES[objective]} so far")
     return made
+
+
+def _steps(path: pd.DataFrame) -> pd.DataFrame:
+    """The trials that improved on all before them, and the last one: the same line with fewer points."""
+    is_better = path["best"] != path["best"].shift()
+    return path[is_better | (path["number"] == path["number"].max())]
 
 
 def win_probability(frame: pd.DataFrame) -> go.Figure:

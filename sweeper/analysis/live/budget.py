@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-NEWS_SHARE = 0.012
+NEWS_SHARE = 0.011
 STATISTICS_SHARE = 0.006
 """Of the processor time of all cores, in the long run."""
 
 SAVED_S = 60.0
 """So many seconds' worth of the share can be saved up: opening a page costs more than following it."""
 
-NEWS_OWED_S = 10.0
+NEWS_OWED_S = 25.0
 STATISTICS_OWED_S = 120.0
 """So many seconds' worth can be owed, by the pages that were just opened: longer nobody waits."""
 
