@@ -125,7 +125,7 @@ def front(watch: Watch, address: Address, drawn: Drawn) -> Screen:
     if address.sweep is None:
         return listed.head(watch.url)
     followed = watch.sweep(address.sweep)
-    return drawn.get((followed.news, "head", address.path, str(followed.as_of)), lambda: head.head(followed))
+    return drawn.get((str(followed.moment), "head"), lambda: head.head(followed))
 
 
 def _body(app: Dash, watch: Watch, drawn: Drawn) -> None:
@@ -188,14 +188,14 @@ def detail(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> S
     """The one trial that the address asks for."""
     if address.tab != "trials" or not address.trial:
         return NOTHING
-    key = (followed.news, "detail", address.href, scheme)
+    key = (str(followed.moment), "detail", address.href, scheme)
     return drawn.get(key, lambda: trials.detail(followed, address, scheme))
 
 
 def body(followed: Followed, address: Address, scheme: str, drawn: Drawn) -> Screen:
     """What is on the address' tab."""
     if address.tab == "trials":
-        return drawn.get((followed.news, address.href), lambda: trials.trials(followed, address))
+        return drawn.get((str(followed.moment), address.href), lambda: trials.trials(followed, address))
     key = (followed.edition, address.href, scheme)
     return drawn.get(key, lambda: _parts(followed, address, scheme))
 

@@ -105,7 +105,8 @@ def incumbents(frame: pd.DataFrame, *, objective: str) -> go.Figure:
 def _steps(path: pd.DataFrame) -> pd.DataFrame:
     """The trials that improved on all before them, and the last one: the same line with fewer points."""
     is_better = path["best"] != path["best"].shift()
-    return path[is_better | (path["number"] == path["number"].max())]
+    found: pd.DataFrame = path[is_better | (path["number"] == path["number"].max())]
+    return found
 
 
 def win_probability(frame: pd.DataFrame) -> go.Figure:

@@ -1,5 +1,6 @@
 """Looks at the store for all pages together: often and cheaply, and anew only where something has changed."""
 
+import itertools
 import threading
 import time
 from collections import OrderedDict
@@ -33,11 +34,14 @@ KEPT = 8
 PATIENCE_S = 5.0
 """A page waits so long for another one's look at a store that doesn't answer."""
 
+MOMENTS = itertools.count()
+
 
 class Followed:
     """A sweep as it stood at one moment. What is computed of it is computed once, for all pages.
 
-    `numbers` may be of a slightly earlier moment than `trials`; `lock` is for whoever computes with them.
+    `moment` tells it from every other one of this process. `numbers` may be of a slightly earlier moment than
+    `trials`; `lock` is for whoever computes with them.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Followed:
         read_epochs: Callable[[], pd.DataFrame] | None = None,
     ) -> None:
         self.stamp = stamp
+        self.moment = next(MOMENTS)
         self.overview = overview
         self.trials = trials
         self.as_of = datetime.now(UTC)
@@ -69,7 +74,7 @@ class Followed:
                 results = replace(results, read_epochs=read_epochs)
             self.numbers = Numbers(results, before.numbers if before else None)
             self.numbers_as_of = self.as_of
-            self._computed = (before._computed[0] + 1 if before else 0, time.monotonic())
+            self._computed = (self.moment, time.monotonic())
 
     @property
     def news(self) -> str:
@@ -79,7 +84,7 @@ class Followed:
     @property
     def edition(self) -> str:
         """What names the numbers: the same as long as nothing that is computed has been computed anew."""
-        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self._computed[0]}"
+        return str(self._computed[0])
 
     def _may_take_from(self, before: "Followed") -> bool:
         """Whether what was computed of an earlier moment is good enough, or must be."""
