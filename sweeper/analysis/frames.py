@@ -29,10 +29,10 @@ CUMULATIVE = ("samples", "steps", "grad_evals")
 
 
 class Since(NamedTuple):
-    """What was known of a sweep's trials: the `last` one's id, and the ids of those that had not ended."""
+    """What was known of a sweep's trials: the `last` one's id, and the ids of those that may yet change."""
 
     last: int
-    unfinished: Sequence[int]
+    unsettled: Sequence[int]
 
 
 def trials(store: Store, sweep: str) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def trials_by_id(store: Store, sweep: str, since: Since | None = None) -> pd.Dat
     if since is not None:
         table = trials_table.c
         is_superseded = table.origin == Origin.SUPERSEDED.value
-        query = query.where((table.id > since.last) | table.id.in_(since.unfinished) | is_superseded)
+        query = query.where((table.id > since.last) | table.id.in_(since.unsettled) | is_superseded)
     rows = _placed(_read(store, query))
     started = _times(rows["started_at"])
     rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from sweeper.analysis import frames
-from sweeper.records import TrialState
+from sweeper.records import Origin, TrialState
 from sweeper.store import Store
 from sweeper.store.counts import Stamp
 
-MOST_UNFINISHED = 5_000
-"""With more unfinished trials than this, reading all is no dearer than naming them."""
+MOST_UNSETTLED = 5_000
+"""With more trials than this that may yet change, reading all is no dearer than naming them."""
 
 
 class FollowedTrials:
@@ -24,11 +24,11 @@ class FollowedTrials:
         """The frame as it is now, for a store that was at `stamp` or earlier; its index is a range.
 
         A trial that has ended changes no more while one coordinator writes, but for finals whose setting is
-        no longer chosen, which are read with the rest.
+        no longer chosen, or chosen again: these are read with the rest.
         """
         is_known = self._stamp is not None and len(self._frame) and stamp.is_of_the_same_run(self._stamp)
         since = self._since() if is_known else None
-        if since is None or len(since.unfinished) > MOST_UNFINISHED:
+        if since is None or len(since.unsettled) > MOST_UNSETTLED:
             self._frame = frames.trials_by_id(self._store, self._name)
         else:
             self._frame = merged(self._frame, frames.trials_by_id(self._store, self._name, since))
@@ -37,7 +37,8 @@ class FollowedTrials:
 
     def _since(self) -> frames.Since:
         has_ended = self._frame["state"].isin([state for state in TrialState if state.is_finished])
-        return frames.Since(int(self._frame.index[-1]), self._frame.index[~has_ended].tolist())
+        is_settled = has_ended & (self._frame["origin"] != Origin.SUPERSEDED)
+        return frames.Since(int(self._frame.index[-1]), self._frame.index[~is_settled].tolist())
 
 
 def merged(known: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
