@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -58,28 +58,26 @@ class Followed:
         self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
         if before is not None and self._may_take_from(before):
             self.numbers: Numbers = before.numbers
-            self._computed: tuple[int, float] = before._computed
+            self._computed: tuple[str, float] = before._computed
         else:
             results = Results.of(store, overview.info, overview.experiment, trials)
             self.numbers = Numbers(results, before.numbers if before else None)
-            self._computed = (before._computed[0] + 1 if before else 0, time.monotonic())
+            self._computed = (self.news, time.monotonic())
 
     @property
     def news(self) -> str:
         """What names this moment: the same as long as the store has told nothing new."""
-        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self.stamp.version}.{self.stamp.state}"
+        return str(self.stamp)
 
     @property
     def edition(self) -> str:
-        """What names the numbers: the same as long as nothing that is computed has been computed anew."""
-        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self._computed[0]}"
+        """What names the numbers: the moment that they are of."""
+        return self._computed[0]
 
     def _may_take_from(self, before: "Followed") -> bool:
         """Whether what was computed of an earlier moment is good enough, or must be."""
-        run, earlier_run = (
-            (each.stamp.state, each.stamp.sweep_id, each.stamp.token) for each in (self, before)
-        )
-        if run != earlier_run:
+        is_same_run = self.stamp.is_of_the_same_run(before.stamp)
+        if not is_same_run or self.stamp.state is not before.stamp.state:
             return False
         is_same = (self._n_ended, len(self.trials)) == (before._n_ended, len(before.trials))
         is_fresh = is_same and time.monotonic() - before._computed[1] < RENEWED_S
@@ -131,9 +129,12 @@ class Watch:
         """How far every sweep is, newest first. Raises StoreError where the store can't be read."""
         with self._looking() as store:
             stamps = counts.stamps(store)
-            found = [self._overview(store, name, stamp) for name, stamp in stamps.items()]
-            self._overviews = {name: self._overviews[name] for name in stamps}
-            return found
+            found = {}
+            for name, stamp in stamps.items():
+                with suppress(NotFoundError):  # deleted since the stamps were read
+                    found[name] = self._overview(store, name, stamp)
+            self._overviews = {name: self._overviews[name] for name in found}
+            return list(found.values())
 
     def news(self, name: str | None = None) -> str:
         """What pages would show of the sweep `name`, or of all: the same text as long as they need not look.
@@ -143,20 +144,22 @@ class Watch:
         with self._looking() as store:
             stamps = counts.stamps(store, name)
             if name is None:
-                return ".".join(f"{s.sweep_id}-{s.token}-{s.version}-{s.state}" for s in stamps.values())
+                return " ".join(str(stamp) for stamp in stamps.values())
             known = self._followed.get(name)
             if name not in stamps:
                 raise NotFoundError(f"no sweep is called {name!r} in {self.url}")
-            if known is not None and (known.stamp == stamps[name] or not self._spending.news.allows()):
-                return known.news
+            if known is not None:
+                self._followed.move_to_end(name)
+                if known.stamp == stamps[name] or not self._spending.news.allows():
+                    return known.news
             return self._follow(store, name, stamps[name]).news
 
     def sweep(self, name: str) -> Followed:
-        """The sweep `name` as pages know it. Raises as `news` does."""
-        with self._lock:
-            if name not in self._followed:
-                self.news(name)
-            self._followed.move_to_end(name)
+        """The sweep `name` as pages know it, at once if they do. Raises as `news` does."""
+        if (known := self._followed.get(name)) is not None:
+            return known
+        with self._looking():
+            self.news(name)
             return self._followed[name]
 
     def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:
