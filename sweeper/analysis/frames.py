@@ -4,6 +4,7 @@ Columns and dtypes are the same for every sweep, an empty one included. Numbers 
 are NaN, times are UTC.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -242,11 +243,14 @@ def _times(column: pd.Series) -> pd.Series:
 
 
 def _parameters(settings: Sequence[Mapping[str, Any]] | pd.Series) -> pd.DataFrame:
-    """A column for each hyperparameter. Frames hold valid text only, the store's JSON any."""
+    """A column for each hyperparameter, NaN where a trial has none, whatever the others' are."""
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     columns = {f"params.{kept(name)}": [_valid(setting.get(name)) for setting in settings] for name in names}
     return pd.DataFrame(columns).infer_objects()
 
 
 def _valid(value: Any) -> Any:
+    """Frames hold valid text only, the store's JSON any."""
+    if value is None:
+        return math.nan
     return kept(value) if isinstance(value, str) else value
