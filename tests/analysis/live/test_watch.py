@@ -1,6 +1,7 @@
 """One look at the store for all pages: what is news, what is kept, and what is done anew."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from led import LedSweep
 from sweeper.analysis.live import Watch
 from sweeper.analysis.live import watch as module
 from sweeper.analysis.live.budget import Spending
-from sweeper.errors import NotFoundError, StoreAwayError
+from sweeper.errors import NotFoundError, StoreAwayError, StoreError
 from sweeper.experiment import Experiment
 from sweeper.records import SweepInfo, SweepState
-from sweeper.store import Store
+from sweeper.store import Store, counts
+from sweeper.store.failures import translated
 
 
 class Allowance:
@@ -107,6 +109,18 @@ def test_statistics_are_done_anew_when_a_trial_was_planned_or_ended_and_else_kep
     assert watch.sweep("tiny").numbers is not begun.numbers
 
 
+def test_a_sweep_that_is_over_has_its_last_statistics_whatever_is_allowed(
+    watch: Watch, sweep: LedSweep, spending: Free
+) -> None:
+    watch.news("tiny")
+    spending.statistics.is_allowed = False  # type: ignore[attr-defined]
+    sweep.trains("adam", 0, 1.5)
+    sweep.is_over()
+    watch.news("tiny")
+    numbers = watch.sweep("tiny").numbers
+    assert len(numbers.results.trials) == 3, "of a sweep that is over no later news would bring them"
+
+
 def test_they_are_done_anew_after_half_a_minute_and_when_the_state_changes(
     watch: Watch, sweep: LedSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +175,9 @@ def test_a_deleted_file_is_said_so_and_found_again(watch: Watch, sweep: LedSweep
     assert len(watch.sweep("tiny").trials) == 2, "what is known is still known"
     elsewhere.rename(file)
     assert watch.news("tiny") == before
+    sweep.begins("adam", 0)
+    assert watch.news("tiny") != before
+    assert len(watch.sweep("tiny").trials) == 3
 
 
 def test_another_file_in_its_place_is_read_anew(
@@ -177,6 +194,31 @@ def test_another_file_in_its_place_is_read_anew(
         watch.news("tiny")
 
 
+def test_what_is_known_is_given_while_another_page_waits_for_the_store(
+    watch: Watch, sweep: LedSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = watch.sweep("tiny")
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    waits, ends = threading.Event(), threading.Event()
+
+    def never_answers(*_: object) -> dict[str, counts.Stamp]:
+        waits.set()
+        ends.wait(10)
+        return {}
+
+    monkeypatch.setattr(module.counts, "stamps", never_answers)
+    other = threading.Thread(target=watch.sweeps)
+    other.start()
+    try:
+        assert waits.wait(10)
+        assert watch.sweep("tiny") is known
+        with pytest.raises(StoreAwayError, match="it has not answered yet"):
+            watch.news("tiny")
+    finally:
+        ends.set()
+        other.join()
+
+
 def test_a_sweep_that_is_not_there_is_not_found(watch: Watch, sweep: LedSweep) -> None:
     for look in (watch.news, watch.sweep):
         with pytest.raises(NotFoundError, match="no sweep is called 'absent'"):
@@ -184,13 +226,35 @@ def test_a_sweep_that_is_not_there_is_not_found(watch: Watch, sweep: LedSweep) -
 
 
 def test_a_lease_that_ends_is_news_without_any_write(watch: Watch, sweep: LedSweep, store: Store) -> None:
+    key = sweep.begins("adam", 0)
+    sweep.reports(key, 1, 1.8)
+    before, of_all, edition = watch.news("tiny"), watch.news(), watch.sweep("tiny").edition
+    version = counts.stamps(store)["tiny"].version
     with store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE sweeps SET lease_expires = lease_expires - 200"))
-    assert watch.sweep("tiny").overview.info.state is SweepState.INTERRUPTED
+    assert watch.news("tiny") != before
+    assert watch.news() != of_all
+    found = watch.sweep("tiny")
+    assert (found.overview.info.state, found.overview.workers) == (SweepState.INTERRUPTED, 0)
+    assert found.edition != edition
+    assert counts.stamps(store)["tiny"].version == version
     with store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE sweeps SET lease_expires = lease_expires + 200"))
-    assert watch.news("tiny") != ""
+    assert watch.news("tiny") == before
     assert watch.sweep("tiny").overview.is_running
+
+
+def test_a_running_sweeps_file_is_not_written(sweep: LedSweep, store: Store) -> None:
+    place = file_of(store).parent
+    names = ("store.db", "store.db-wal")
+    before = {name: (place / name).read_bytes() for name in names}
+    with contextlib.closing(Watch(store.url)) as watch:
+        watch.sweeps()
+        watch.sweep("tiny").numbers.ledger  # noqa: B018 - reads epochs and attempts
+        opened = watch._opened()
+        with pytest.raises(StoreError), translated(opened.engine.url), opened.engine.begin() as connection:
+            connection.execute(sa.text("DELETE FROM sweeps"))
+    assert {name: (place / name).read_bytes() for name in names} == before
 
 
 def test_following_writes_nothing(sweep: LedSweep, store: Store) -> None:
