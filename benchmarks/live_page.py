@@ -1,10 +1,20 @@
 """What does the live page cost, and how soon does it show what is new?
 
-A SQLite store is filled with a generated sweep, which is then led by this process as a coordinator would: an
-epoch a second of each of two trials, and a trial's end and the next one's begin every four seconds. The page
-is `sweeper dashboard` in a process of its own, looked at with Debian's Chromium.
+A SQLite store is filled with a generated sweep of six optimizers, search and finals, which this process then
+leads as a coordinator does, through the store's own writer: one commit a second with an epoch of each of two
+trials, and every four seconds a trial's end and the next one's plan and start. The page is `sweeper
+dashboard` in a process of its own, looked at with Chromium on the same machine. Every first view is that of a
+browser that keeps nothing. Polls are what the page itself asked, asked again while nothing is written. The
+processor time is the server's alone, of all its threads; "late" is the time from the moment that the page
+says its data are of, which it rounds down to a second, to the moment that it says so.
 
-FIGURES
+2 cores (AMD EPYC, virtual, shared), Python 3.11.7, pandas 3.1.1, dash 4.4.1, Chromium 156, SQLite,
+2026-11-24, one run, while another test run kept both cores busy, so seconds are to be taken again on a
+quiet machine. First view while running: summary 1.54 s (later ones 0.77 s), all figures 3.94 s (3.17 s);
+complete: summary 0.82 s (0.76 s), all figures 3.28 s (2.93 s). Unchanged poll 2.4 ms, 95th percentile 7.8
+ms. Five pages for a minute, all tabs: 2.05 % of both cores, new data 8.6 times, 12 s apart at most, a
+planned trial listed after 7.6 s (13.6 s at most); Compare alone: 1.25 %, new data 7.8 times, 9.8 s apart at
+most. Memory 232 MB at first, 501 MB at the end.
 
     python benchmarks/live_page.py --trials 10000 --epochs 20 --seconds 60
 """
@@ -12,38 +22,56 @@ FIGURES
 import argparse
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psutil
-from frames import ARMS, fill
+from generated import fill
+from led import Led
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from sweeper import experiment as experiments
-from sweeper.records import EpochRecord, Origin, Phase, SweepState, Trial, TrialKey, TrialState, WorkerInfo
-from sweeper.store import AttemptStarted, EpochsRecorded, Store, SweepEnded, TrialFinished, TrialPlanned
-from sweeper.store.commit import Committer
+from sweeper.store import Store
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FACTS = {"data": {"name": "cifar10", "source": "generated", "train": 45_000, "sha256": "0" * 64}}
+VIEWPORT: Any = {"width": 1400, "height": 900}
 NAME = "large"
-DRAWN = (
-    "() => document.querySelector('#tab section')"
-    " && [...document.querySelectorAll('#tab figure')].every((f) => f.querySelector('svg.main-svg'))"
-)
-OPENINGS = 5
+DRAWN = """
+() => document.querySelector("#tab section")
+  && [...document.querySelectorAll("#tab figure")].every((figure) => figure.querySelector("svg.main-svg"))
+"""
+WATCHED = """
+window.watched = { moments: [], trials: {} };
+setInterval(() => {
+  const { moments, trials } = window.watched;
+  const said = document.querySelector("#head")?.textContent.match(/data as of ([\\d:]+)/)?.[1];
+  if (said && said !== moments.at(-1)?.[1]) moments.push([Date.now() / 1000, said]);
+  for (const each of document.querySelectorAll("#trials-table tbody th")) {
+    trials[each.textContent] ??= Date.now() / 1000;
+  }
+}, 200);
+"""
+"""Keeps when the page first said each moment and each trial."""
+
+VIEWS = 6
 POLLS = 200
+WRITTEN_S = 10.0
+"""Trials planned in the last seconds may be shown after the measurement."""
+
+TABS = ("compare", "learning", "sensitivity", "trials", "workers")
+PAGES = {"all tabs": TABS, "Compare alone": ("compare",) * 5}
+Figures = dict[str, float]
 
 
 def main() -> None:
@@ -51,153 +79,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=60.0, help="for which pages are kept open")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for which five pages are kept open")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        url = f"sqlite:///{Path(folder) / 'page.db'}"
-        led = filled(url, given.trials, given.epochs)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        with served(url) as (address, process), contextlib.closing(led):
-            figures = measured(browser, f"{address}/sweeps/{NAME}", process, led, given.seconds)
-        browser.close()
+    load = {"processes that were running before, mean of a minute": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'live.db'}"
+        store = Store.open(url, create=True)
+        fill(store, NAME, given.trials, given.epochs)
+        with contextlib.closing(store), contextlib.closing(Led(store, NAME, given.trials)) as led:
+            figures = measured(url, led, given.seconds)
+    figures = load | figures
     for what, value in figures.items():
-        sys.stdout.write(f"{what:<58} {value:.3g}\n")
+        sys.stdout.write(f"{what:<62} {value:>8.3g}\n")
     if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measured(
-    browser: Browser, url: str, process: psutil.Process, led: "Led", seconds: float
-) -> dict[str, float]:
-    """All figures, by what they are."""
-    openings = [opened(browser, url) for _ in range(OPENINGS)]
-    figures = {
-        "running: first view, summary, the first time, s": openings[0][0],
-        "running: first view, summary, later, median s": statistics.median(o[0] for o in openings[1:]),
-        "running: first view, all figures, the first time, s": openings[0][1],
-        "running: first view, all figures, later, median s": statistics.median(o[1] for o in openings[1:]),
-    }
-    polls = sorted(unchanged_polls(url))
-    figures["unchanged poll, median ms"] = 1000 * statistics.median(polls)
-    figures["unchanged poll, 95th percentile ms"] = 1000 * polls[int(0.95 * len(polls))]
-    with led.leading():
-        for title, tabs in (("all tabs", TABS), ("the first tab", ["compare"] * 5)):
-            figures |= kept_open(browser, url, process, led, title, tabs, seconds)
-    led.ends()
-    openings = [opened(browser, url) for _ in range(OPENINGS)]
-    figures["complete: first view, summary, median s"] = statistics.median(o[0] for o in openings)
-    figures["complete: first view, all figures, the first time, s"] = openings[0][1]
-    figures["complete: first view, all figures, later, median s"] = statistics.median(
-        o[1] for o in openings[1:]
-    )
-    figures["resident memory of the server, MB"] = process.memory_info().rss / 1e6
-    return figures
-
-
-TABS = ["compare", "learning", "sensitivity", "trials", "workers"]
-
-
-def opened(browser: Browser, url: str) -> tuple[float, float]:
-    """Seconds until the summary is seen, and until every figure of the first tab is drawn."""
-    with contextlib.closing(browser.new_context(viewport={"width": 1400, "height": 900})) as context:
-        page = context.new_page()
-        begun = time.perf_counter()
-        page.goto(url, wait_until="commit")
-        page.wait_for_selector("table")
-        summary = time.perf_counter() - begun
-        page.wait_for_function(DRAWN)
-        return summary, time.perf_counter() - begun
-
-
-def unchanged_polls(url: str) -> Iterator[float]:
-    """Seconds that the page's own question takes while nothing changes."""
-    path = "/sweeps/" + url.rpartition("/")[2]
-    address = url.removesuffix(path)
-    callbacks = json.load(urllib.request.urlopen(f"{address}/_dash-dependencies"))
-    output = next(each["output"] for each in callbacks if "news.data" in each["output"])
-    names = [name.rpartition(".")[::2] for name in output.strip(".").split("...")]
-    body: dict[str, Any] = {
-        "output": output,
-        "outputs": [{"id": element, "property": name} for element, name in names],
-        "inputs": [
-            {"id": "pulse", "property": "n_intervals", "value": 1},
-            {"id": "url", "property": "pathname", "value": path},
-        ],
-        "changedPropIds": ["pulse.n_intervals"],
-        "state": [
-            {"id": "news", "property": "data", "value": None},
-            {"id": "notice", "property": "children", "value": None},
-        ],
-    }
-    for _ in range(POLLS + 1):
-        begun = time.perf_counter()
-        request = urllib.request.Request(
-            f"{address}/_dash-update-component",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        answer = json.load(urllib.request.urlopen(request))
-        if body["state"][0]["value"] is not None:
-            assert "news" not in answer["response"], "nothing changes"
-            yield time.perf_counter() - begun
-        else:
-            body["state"][0]["value"] = answer["response"]["news"]["data"]
-
-
-def kept_open(
-    browser: Browser,
-    url: str,
-    process: psutil.Process,
-    led: "Led",
-    title: str,
-    tabs: list[str],
-    seconds: float,
-) -> dict[str, float]:
-    """What five pages cost that are open on the running sweep, and how late they are."""
-    with contextlib.closing(browser.new_context(viewport={"width": 1400, "height": 900})) as context:
-        pages = [context.new_page() for _ in [*tabs, "trials"]][: len(tabs)]
-        for page, tab in zip(pages, tabs, strict=True):
-            page.goto(f"{url}?tab={tab}")
-            page.wait_for_selector("#tab section, #tab table")
-        pages[0].wait_for_timeout(5_000)
-        begun, used = time.perf_counter(), cpu_s(process)
-        ages, delays = [], []
-        while time.perf_counter() - begun < seconds:
-            pages[0].wait_for_timeout(1_000)
-            ages.append(age_s(pages[0]))
-            if "trials" in tabs:
-                delays.append(led.age_of(newest(pages[tabs.index("trials")])))
-        share = (cpu_s(process) - used) / (time.perf_counter() - begun) / (psutil.cpu_count() or 1)
-        found = {
-            f"five pages, {title}: share of the machine, %": 100 * share,
-            f"five pages, {title}: age of what is shown, median s": statistics.median(ages),
-            f"five pages, {title}: age of what is shown, highest s": max(ages),
-        }
-        if delays:
-            found["newest trial on the page, behind the store's newest, highest s"] = max(delays)
-        return found
-
-
-def age_s(page: Page) -> float:
-    """How old the page says that it is."""
-    said = re.search(r"data as of (\d\d):(\d\d):(\d\d)", page.locator("#head").inner_text())
-    assert said
-    hours, minutes, seconds = map(int, said.groups())
-    now = datetime.now(UTC)
-    then = now.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)
-    return (now - then).total_seconds()
-
-
-def newest(page: Page) -> str:
-    """The trial at the top of the page's table."""
-    return page.locator("#tab tbody th").first.inner_text()
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Processor time that the server has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def measured(store: str, led: Led, seconds: float) -> Figures:
+    """All figures, by what they are of."""
+    with served(store) as (address, server), sync_playwright() as playwright:
+        url = f"{address}/sweeps/{NAME}"
+        figures = {"memory before the first view, MB": memory_mb(server)}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        with led.leading():
+            figures |= first_views(browser, url, "running")
+        figures |= unchanged_polls(browser, url)
+        for title, tabs in PAGES.items():
+            with led.leading(), watching(browser, url, tabs) as pages:
+                figures |= kept_open(pages, f"five pages, {title}", server, led, seconds)
+        led.ends()
+        figures |= first_views(browser, url, "complete")
+        browser.close()
+        return figures | {"memory at the end, MB": memory_mb(server)}
 
 
 @contextlib.contextmanager
@@ -207,103 +121,137 @@ def served(store: str) -> Iterator[tuple[str, psutil.Process]]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            raise SystemExit(line + process.stderr.read())
         yield found[0], psutil.Process(process.pid)
     finally:
         process.terminate()
         process.communicate()
 
 
-def filled(url: str, n_trials: int, n_epochs: int) -> "Led":
-    """A store with one large sweep, whose search is not over, led by this process."""
-    arms = "".join(f"[optimizers.{name}]\n" for name in ARMS)
-    experiment = experiments.loads(
-        f'[experiment]\nname = "{NAME}"\n[model]\nname = "lenet"\n[budget]\nepochs = {n_epochs}\n'
-        f'trials_per_optimizer = {n_trials // len(ARMS) + 1_000}\n[search]\nsampler = "random"\n{arms}'
-    )
-    store = Store.open(url, create=True)
-    fill(store, NAME, n_trials, n_epochs, experiment, FACTS)
-    return Led(store, n_trials // len(ARMS) + 1)
+def first_views(browser: Browser, url: str, state: str) -> Figures:
+    """Seconds until the summary is there, and until every figure of the first tab is drawn."""
+    views = [_first_view(browser, url) for _ in range(VIEWS)]
+    figures = {}
+    for k, name in enumerate(("summary", "all figures")):
+        figures[f"{state}: first view, {name}, the very first time, s"] = views[0][k]
+        later = statistics.median(view[k] for view in views[1:])
+        figures[f"{state}: first view, {name}, median of {VIEWS - 1} later ones, s"] = later
+    return figures
 
 
-class Led:
-    """The sweep as its coordinator writes it."""
+def _first_view(browser: Browser, url: str) -> tuple[float, float]:
+    with contextlib.closing(browser.new_context(viewport=VIEWPORT)) as context:
+        page = context.new_page()
+        begun = time.perf_counter()
+        page.goto(url, wait_until="commit")
+        page.wait_for_selector("table")
+        summary = time.perf_counter() - begun
+        page.wait_for_function(DRAWN)
+        return summary, time.perf_counter() - begun
 
-    def __init__(self, store: Store, number: int) -> None:
-        self._store = store
-        self._committer: Committer = store.take_sweep(NAME, 600.0)
-        self._number = number
-        self._planned: list[tuple[float, str]] = []
-        self._running: list[list[Any]] = []
-        self._stop = threading.Event()
-        self._begin()
-        self._begin()
 
-    @contextlib.contextmanager
-    def leading(self) -> Iterator[None]:
-        """Write as a sweep does, beside what is done in the context."""
-        thread = threading.Thread(target=self._lead)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def age_of(self, key: str) -> float:
-        """For how long a trial newer than `key` has been in the store."""
-        later = [when for when, planned in self._planned]
-        keys = [planned for _, planned in self._planned]
-        place = keys.index(key) + 1 if key in keys else 0
-        return time.monotonic() - later[place] if place < len(later) else 0.0
-
-    def ends(self) -> None:
-        """The sweep is complete."""
-        self._committer.commit([SweepEnded(SweepState.COMPLETE)])
-        self._committer.release()
-
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
-
-    def _lead(self) -> None:
-        for second in range(1, 1_000_000):
-            if self._stop.wait(1.0):
-                return
-            for running in self._running:
-                running[1] += 1
-                self._record(running[0], running[1])
-            if second % 4 == 0:
-                key, _ = self._running.pop(0)
-                self._committer.commit([TrialFinished(key, 1, TrialState.COMPLETE, datetime.now(UTC))])
-                self._begin()
-
-    def _begin(self) -> None:
-        key = TrialKey(ARMS[self._number % len(ARMS)], Phase.SEARCH, 10_000 + self._number)
-        self._number += 1
-        params = {"lr": 0.01, "batch_size": 64, "schedule": "constant"}
-        trial = Trial(key, 7, params, params, Origin.PROPOSED, True, key.number)
-        now = datetime.now(UTC)
-        worker = WorkerInfo(f"1/{self._number % 2}", "host", "cpu")
-        self._committer.commit([TrialPlanned(trial, now), AttemptStarted(key, 1, worker, now)])
-        self._planned.append((time.monotonic(), str(key)))
-        self._running.append([key, 0])
-
-    def _record(self, key: TrialKey, epoch: int) -> None:
-        losses = {"train_loss": 1.9, "val_loss": 2.0 / epoch, "val_accuracy": 0.3, "lr": 0.01}
-        record = EpochRecord(
-            epoch=epoch,
-            samples=45_000 * epoch,
-            steps=704 * epoch,
-            grad_evals=704 * epoch,
-            train_s=0.9,
-            eval_s=0.1,
-            recorded_at=datetime.now(UTC),
-            **losses,
+def unchanged_polls(browser: Browser, url: str) -> Figures:
+    """Milliseconds that the page's own question takes while nothing changes."""
+    address, body = _asked(browser, url)
+    seconds: list[float] = []
+    while len(seconds) < POLLS:
+        begun = time.perf_counter()
+        request = urllib.request.Request(
+            address, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        seconds = {"setup_s": 0.1, "train_s": 0.9 * epoch, "eval_s": 0.1 * epoch}
-        self._committer.commit([EpochsRecorded(key, 1, (record,), **seconds)])
+        with urllib.request.urlopen(request) as answered:
+            answer = json.load(answered)
+        taken = time.perf_counter() - begun
+        if (news := answer["response"].get("news")) is None:
+            seconds.append(taken)
+        else:  # the lease was prolonged
+            next(each for each in body["state"] if each["id"] == "news")["value"] = news["data"]
+    return {
+        "unchanged poll, median, ms": 1000 * statistics.median(seconds),
+        "unchanged poll, 95th percentile, ms": 1000 * _percentile(seconds, 0.95),
+    }
+
+
+def _asked(browser: Browser, url: str) -> tuple[str, dict[str, Any]]:
+    """Where and what a page asks at its pulse."""
+    with contextlib.closing(browser.new_context(viewport=VIEWPORT)) as context:
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_function(DRAWN)
+        with page.expect_request(lambda asked: "pulse.n_intervals" in (asked.post_data or "")) as pulse:
+            pass
+        return pulse.value.url, json.loads(pulse.value.post_data or "")
+
+
+@contextlib.contextmanager
+def watching(browser: Browser, url: str, tabs: Sequence[str]) -> Iterator[list[Page]]:
+    """Pages that note when they show what, one on each of `tabs`."""
+    with contextlib.closing(browser.new_context(viewport=VIEWPORT)) as context:
+        context.add_init_script(WATCHED)
+        pages = [context.new_page() for _ in tabs]
+        for page, tab in zip(pages, tabs, strict=True):
+            page.goto(f"{url}?tab={tab}")
+            page.wait_for_selector("#trials-table" if tab == "trials" else "#tab section")
+        yield pages
+
+
+def kept_open(pages: list[Page], title: str, server: psutil.Process, led: Led, seconds: float) -> Figures:
+    """What `pages` cost that are open on the running sweep, and how late they are."""
+    begun_at, begun, used = time.time(), time.perf_counter(), processor_s(server)
+    pages[0].wait_for_timeout(1000 * seconds)
+    share = (processor_s(server) - used) / (time.perf_counter() - begun) / (os.cpu_count() or 1)
+    ended_at = time.time()
+    moves, lates, gaps = [], [], []
+    for page in pages:
+        moments = [(at, said) for at, said in page.evaluate("watched.moments") if at > begun_at]
+        moves.append(len(moments))
+        lates += [_late_s(at, said) for at, said in moments]
+        gaps += [late - early for early, late in pairwise([begun_at, *(at for at, _ in moments), ended_at])]
+    figures = {
+        f"{title}: processor time of all cores, %": 100 * share,
+        f"{title}: new data a minute and page": statistics.mean(moves) * 60 / seconds,
+        f"{title}: longest without new data, s": max(gaps),
+        **_spread(f"{title}: late", lates),
+    }
+    listed = [page for page in pages if "tab=trials" in page.url]
+    if listed:
+        shown = listed[0].evaluate("watched.trials")
+        planned = {k: at for k, at in led.planned.items() if begun_at < at < ended_at - WRITTEN_S}
+        waited = [shown.get(key, ended_at) - at for key, at in planned.items()]
+        figures |= _spread(f"{title}: until a planned trial is listed", waited)
+    return figures
+
+
+def _late_s(at: float, said: str) -> float:
+    """How long before `at` (Unix time) it was `said` o'clock, UTC."""
+    hours, minutes, seconds = map(int, said.split(":"))
+    now = datetime.fromtimestamp(at, UTC)
+    return (now - now.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)).total_seconds()
+
+
+def _spread(what: str, values: Sequence[float]) -> Figures:
+    of: dict[str, Callable[[Sequence[float]], float]] = {"median": statistics.median, "longest": max}
+    return {
+        f"{what}, {name}, s": function(values) if values else float("nan") for name, function in of.items()
+    }
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[int(share * len(values))]
+
+
+def processor_s(process: psutil.Process) -> float:
+    """Processor time that all threads of a process have used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Resident memory."""
+    return float(process.memory_info().rss / 1e6)
 
 
 if __name__ == "__main__":

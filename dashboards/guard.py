@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import flask
 from flask.typing import ResponseReturnValue
@@ -135,7 +135,8 @@ def _host(named: str) -> str:
 
 def _inside(target: str) -> str:
     """A path on this server, whatever somebody put into the link."""
-    is_path = target.startswith("/") and not target.startswith(("//", "/\\"))
+    parts = urlsplit(target)  # which leaves out what browsers leave out: tabs, and ends of lines
+    is_path = target.startswith("/") and not parts.netloc and "\\" not in target and target.isprintable()
     return target if is_path else "/"
 
 

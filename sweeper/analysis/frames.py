@@ -81,6 +81,19 @@ def epochs(store: Store, sweep: str, trial: TrialKey | None = None) -> pd.DataFr
 
     `samples` and `grad_evals` count from the trial's start; seconds are of that epoch.
     """
+    return epochs_by_id(store, sweep, *_is(trial)).reset_index(drop=True)
+
+
+def epochs_since(store: Store, sweep: str, since: Since | None) -> pd.DataFrame:
+    """The epochs by their trials' ids; of a sweep known `since` then, those of trials that may differ now."""
+    if since is None:
+        return epochs_by_id(store, sweep)
+    table = trials_table.c
+    return epochs_by_id(store, sweep, (table.id > since.last) | table.id.in_(since.unsettled))
+
+
+def epochs_by_id(store: Store, sweep: str, *wanted: sa.ColumnElement[bool]) -> pd.DataFrame:
+    """The epochs of those trials for which `wanted` holds, by the trials' ids."""
     table, later = epochs_table.c, epochs_table.alias("later").c
     latest = (attempts_table.c.trial_id == trials_table.c.id) & (
         attempts_table.c.attempt == trials_table.c.attempt
@@ -97,17 +110,18 @@ def epochs(store: Store, sweep: str, trial: TrialKey | None = None) -> pd.DataFr
         .join(trials_table, trials_table.c.id == table.trial_id)
         .join(sweeps_table, sweeps_table.c.id == trials_table.c.sweep_id)
         .join(attempts_table, latest)
-        .where(sweeps_table.c.name == sweep, counts, *_is(trial))
+        .where(sweeps_table.c.name == sweep, counts, *wanted)
         .order_by(trials_table.c.id, table.epoch)
     )
     rows = _read(store, query)
     # After the epochs, so that every one of them has its trial; a trial's text is read once, not per epoch.
     own = _typed(
-        _read(store, _trials_of(sweep).where(*_is(trial))),
+        _read(store, _trials_of(sweep).where(*wanted)),
         {name: EPOCHS[name] for name in KEY} | {"id": "int64"},
     )
     keys = own.take(pd.Index(own.pop("id")).get_indexer(rows["trial_id"]))[KEY].reset_index(drop=True)
-    return _typed(pd.concat([keys, _timed(rows)], axis="columns"), EPOCHS)
+    found = _typed(pd.concat([keys, _timed(rows)], axis="columns"), EPOCHS)
+    return found.set_axis(pd.Index(rows["trial_id"], dtype="int64"))
 
 
 def _trials_of(sweep: str) -> sa.Select[Any]:

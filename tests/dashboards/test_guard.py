@@ -59,7 +59,9 @@ def test_a_browser_is_led_to_the_form_and_back_again(guarded: FlaskClient) -> No
     assert guarded.get("/sweeps/tiny").status_code == 200
 
 
-@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "evil"])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "evil"]
+)
 def test_the_form_leads_nowhere_else(guarded: FlaskClient, target: str) -> None:
     assert log_in(guarded, TOKEN, target).location == "/"
 

@@ -1,4 +1,4 @@
-"""The trials of a sweep that may be running, of which only those are read again that may have changed."""
+"""A sweep that may be running, of whose trials and epochs only what may have changed is read again."""
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ class FollowedTrials:
         self._name = name
         self._stamp: Stamp | None = None
         self._frame = pd.DataFrame()
+        self.epochs = FollowedEpochs(store, name)
 
     def read(self, stamp: Stamp) -> pd.DataFrame:
         """The frame as it is now, for a store that was at `stamp` or earlier; its index is a range.
@@ -27,7 +28,7 @@ class FollowedTrials:
         no longer chosen, or chosen again: these are read with the rest.
         """
         is_known = self._stamp is not None and len(self._frame) and stamp.is_of_the_same_run(self._stamp)
-        since = self._since() if is_known else None
+        since = self.since if is_known else None
         if since is None or len(since.unsettled) > MOST_UNSETTLED:
             self._frame = frames.trials_by_id(self._store, self._name)
         else:
@@ -35,10 +36,38 @@ class FollowedTrials:
         self._stamp = stamp
         return self._frame.reset_index(drop=True).copy()  # in one piece: choosing rows is faster
 
-    def _since(self) -> frames.Since:
+    @property
+    def since(self) -> frames.Since:
+        """What the frame that was read last is known of."""
         has_ended = self._frame["state"].isin([state for state in TrialState if state.is_finished])
         is_settled = has_ended & (self._frame["origin"] != Origin.SUPERSEDED)
-        return frames.Since(int(self._frame.index[-1]), self._frame.index[~is_settled].tolist())
+        last = int(self._frame.index[-1]) if len(self._frame) else 0
+        return frames.Since(last, self._frame.index[~is_settled].tolist())
+
+
+class FollowedEpochs:
+    """The frame `epochs` of one sweep, by the trials' ids, as it was read last."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+        self._known: tuple[Stamp, frames.Since, pd.DataFrame] | None = None
+
+    def read(self, stamp: Stamp, since: frames.Since) -> pd.DataFrame:
+        """The frame as it is now, for a store that was at `stamp`, with its trials `since` then, or earlier.
+
+        The epochs of a trial that has ended change no more while one coordinator writes.
+        """
+        known = self._known
+        if known and stamp.is_of_the_same_run(known[0]) and len(known[1].unsettled) <= MOST_UNSETTLED:
+            _, before, frame = known
+            is_settled = (frame.index <= before.last) & ~frame.index.isin(before.unsettled)
+            changed = frames.epochs_since(self._store, self._name, before)
+            found = pd.concat([frame[is_settled], changed]).sort_index(kind="stable")
+        else:
+            found = frames.epochs_since(self._store, self._name, None)
+        self._known = (stamp, since, found)
+        return found.reset_index(drop=True)
 
 
 def merged(known: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pandas as pd
 import scipy.stats  # noqa: F401 - takes a second, which the first page need not wait for
@@ -47,6 +48,8 @@ class Followed:
         trials: pd.DataFrame,
         spending: Spending,
         before: "Followed | None" = None,
+        *,
+        read_epochs: Callable[[], pd.DataFrame] | None = None,
     ) -> None:
         self.stamp = stamp
         self.overview = overview
@@ -58,10 +61,14 @@ class Followed:
         self._n_ended = int(trials["state"].isin([state for state in TrialState if state.is_finished]).sum())
         if before is not None and self._may_take_from(before):
             self.numbers: Numbers = before.numbers
+            self.numbers_as_of: datetime = before.numbers_as_of
             self._computed: tuple[str, float] = before._computed
         else:
             results = Results.of(store, overview.info, overview.experiment, trials)
+            if read_epochs is not None:
+                results = replace(results, read_epochs=read_epochs)
             self.numbers = Numbers(results, before.numbers if before else None)
+            self.numbers_as_of = self.as_of
             self._computed = (self.news, time.monotonic())
 
     @property
@@ -163,7 +170,8 @@ class Watch:
             return self._followed[name]
 
     def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:
-        trials = self._trials.setdefault(name, FollowedTrials(store, name)).read(stamp)
+        known = self._trials.setdefault(name, FollowedTrials(store, name))
+        trials = known.read(stamp)
         found = Followed(
             store,
             stamp,
@@ -171,6 +179,7 @@ class Watch:
             trials,
             self._spending,
             self._followed.get(name),
+            read_epochs=partial(known.epochs.read, stamp, known.since),
         )
         self._followed[name] = found
         while len(self._followed) > KEPT:

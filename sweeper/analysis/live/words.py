@@ -1,11 +1,15 @@
 """What a page says of a sweep's progress, in words: the same in the list and above the tabs."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sweeper.analysis import shown
 from sweeper.analysis.live.overview import ArmProgress, Overview
 from sweeper.analysis.live.watch import Followed
 from sweeper.analysis.sentences import DATA, OBJECTIVES, counted
+
+LATE = timedelta(seconds=20)
+"""Statistics that are so much older than the trials are said to be."""
 
 Bar = tuple[str, str, int, int | None]
 """A bar's name, its count in words, how many are done, of how many."""
@@ -89,4 +93,6 @@ def facts(followed: Followed) -> list[str]:
         lines.append(counted(overview.epochs, "epoch") + time)
     lines.append(f"begun {info.created_at:%Y-%m-%d %H:%M} UTC")
     lines.append(f"data as of {followed.as_of:%H:%M:%S} UTC")
+    if followed.as_of - followed.numbers_as_of > LATE:
+        lines.append(f"statistics as of {followed.numbers_as_of:%H:%M:%S} UTC")
     return lines

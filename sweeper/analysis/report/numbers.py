@@ -24,18 +24,23 @@ from sweeper.errors import NotFoundError
 from sweeper.experiment import Experiment
 from sweeper.records import Phase
 
+Shares = Mapping[str, tuple[pd.DataFrame, Mapping[str, float]]]
+"""The importances of each optimizer, and the settings and scores that they are made of."""
+
 
 class Numbers:
     """What is computed of a sweep, each number when it is first wanted, and kept as it came out.
 
     Frames are as the functions of `sweeper.analysis` give them. Nothing but `summary`, `curves`,
     `searched_curves`, the targets, the `ledger` and the `cautions` reads the epochs. `before` are the numbers
-    of the same sweep at an earlier moment: what was resampled then is kept while the scores are the same.
+    of the same sweep at an earlier moment: what was resampled then, and an optimizer's importances, are kept
+    while the scores are the same.
     """
 
     def __init__(self, results: Results, before: "Numbers | None" = None) -> None:
         self.results = results
         self._known: Resampled | None = before.__dict__.get("resampled", before._known) if before else None
+        self._shares: Shares = before.__dict__.get("_importances", before._shares) if before else {}
 
     @cached_property
     def progress(self) -> Progress:
@@ -143,8 +148,7 @@ class Numbers:
     @cached_property
     def importances(self) -> Mapping[str, Mapping[str, float]]:
         """What each hyperparameter's share in the score's variation is, per optimizer."""
-        trials, experiment = self._trials, self._experiment
-        return {arm.name: importances(trials, experiment, arm.name) for arm in experiment.arms}
+        return {name: shares for name, (_, shares) in self._importances.items()}
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -170,6 +174,18 @@ class Numbers:
     def bests(self) -> Mapping[str, Best]:
         """Each optimizer's best setting, where it has one."""
         return _bests(self.results)
+
+    @cached_property
+    def _importances(self) -> Shares:
+        found = {}
+        for arm in self._experiment.arms:
+            mine = self.scored[self.scored["optimizer"] == arm.name]
+            made_of = mine[[name for name in mine.columns if name == "score" or name.startswith("params.")]]
+            known = self._shares.get(arm.name)
+            is_same = known is not None and known[0].equals(made_of)
+            shares = known[1] if known and is_same else importances(self._trials, self._experiment, arm.name)
+            found[arm.name] = (made_of, shares)
+        return found
 
     @property
     def _trials(self) -> pd.DataFrame:

@@ -183,7 +183,7 @@ def test_a_long_life_is_followed_step_by_step(store: Store, tiny: Experiment, se
         {"steps": 3, "schedule": "constant"},
         {"nesterov": True, "steps": 4},
     ]
-    for _ in range(40):
+    for _ in range(25):
         step = chance.random()
         if step < 0.4 or not running:
             kind = chance.randrange(4)
@@ -195,6 +195,8 @@ def test_a_long_life_is_followed_step_by_step(store: Store, tiny: Experiment, se
             sweep.ends(over, chance.choice([state for state in TrialState if state.is_finished]))
         found = followed.read(counts.stamps(store)[sweep.name])
         pd.testing.assert_frame_equal(found, frames.trials(store, sweep.name))
+        epochs = followed.epochs.read(counts.stamps(store)[sweep.name], followed.since)
+        pd.testing.assert_frame_equal(epochs, frames.epochs(store, sweep.name))
 
 
 def test_with_many_trials_under_way_all_are_read(
@@ -240,3 +242,48 @@ def test_after_another_coordinator_or_in_another_sweep_all_is_read(
     found = followed.read(counts.stamps(sweep.store)[sweep.name])
     assert n_read == [len(found)]
     pd.testing.assert_frame_equal(found, frames.trials(sweep.store, sweep.name))
+
+
+@pytest.mark.parametrize("change", [nothing, ended, with_new_settings])
+def test_epochs_are_followed_as_their_trials_are(sweep: LedSweep, change: Callable[[LedSweep], None]) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    key = sweep.begins("adam", 5)
+    for step in range(3):
+        stamp = counts.stamps(sweep.store)[sweep.name]
+        followed.read(stamp)
+        found = followed.epochs.read(stamp, followed.since)
+        pd.testing.assert_frame_equal(found, frames.epochs(sweep.store, sweep.name))
+        sweep.reports(key, step + 1, 1.7)
+        change(sweep) if step == 0 else None
+
+
+def test_epochs_that_are_read_late_are_all_there(sweep: LedSweep) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    stamp = counts.stamps(sweep.store)[sweep.name]
+    followed.read(stamp)
+    since = followed.since
+    followed.epochs.read(stamp, since)
+    sweep.trains("sgd", 2, 1.8)
+    later = counts.stamps(sweep.store)[sweep.name]
+    followed.read(later)
+    known = followed.since
+    sweep.trains("sgd", 3, 1.7)
+    found = followed.epochs.read(later, known)
+    pd.testing.assert_frame_equal(found, frames.epochs(sweep.store, sweep.name))
+    followed.read(counts.stamps(sweep.store)[sweep.name])
+    again = followed.epochs.read(counts.stamps(sweep.store)[sweep.name], followed.since)
+    pd.testing.assert_frame_equal(again, frames.epochs(sweep.store, sweep.name))
+
+
+def test_epochs_of_an_earlier_moment_may_be_asked_for_later(sweep: LedSweep) -> None:
+    followed = FollowedTrials(sweep.store, sweep.name)
+    moments = []
+    for number in (2, 3):
+        sweep.reports(sweep.begins("sgd", number), 1, 2.1)
+        stamp = counts.stamps(sweep.store)[sweep.name]
+        followed.read(stamp)
+        moments.append((stamp, followed.since))
+    for place, (stamp, since) in enumerate([*reversed(moments), *moments]):
+        found = followed.epochs.read(stamp, since)
+        pd.testing.assert_frame_equal(found, frames.epochs(sweep.store, sweep.name))
+        sweep.reports(TrialKey("sgd", Phase.SEARCH, 2), 2 + place, 1.9)

@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import imported_sweeps
 import pandas as pd
@@ -254,9 +254,12 @@ def test_facts_name_leader_cost_and_moment(store: Store, tiny: Experiment) -> No
     sweep.trains("sgd", 0, 2.0)
     sweep.begins("adam", 0)
     watch = Watch(store.url)
-    found = facts(watch.sweep(sweep.name))
+    followed = watch.sweep(sweep.name)
+    found = facts(followed)
     watch.close()
     assert found[0].startswith("1 worker at work, led by process ")
     assert found[1].startswith("about ")
     assert found[2] == "2 epochs in 1 s of worker time"
     assert found[-1].startswith("data as of ")
+    followed.numbers_as_of -= timedelta(minutes=1)
+    assert facts(followed)[-1].startswith("statistics as of ")
