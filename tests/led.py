@@ -11,6 +11,7 @@ from sweeper.store import (
     SweepEnded,
     TrialFinished,
     TrialPlanned,
+    Write,
 )
 
 FACTS = {"data": {"name": "synthetic", "source": "a test", "train": 200, "sha256": "0" * 64}}
@@ -27,6 +28,10 @@ class LedSweep:
         self._committer = store.create_sweep(
             self.name, experiment.document(), experiment.text, FACTS, LEASE_S
         )
+
+    def writes(self, *writes: Write) -> None:
+        """Whatever else a coordinator may write."""
+        self._committer.commit(writes)
 
     def begins(self, optimizer: str, number: int, worker: str = "1/0", **params: float | str) -> TrialKey:
         """A trial of the search is planned and handed to a worker."""

@@ -4,6 +4,7 @@ Columns and dtypes are the same for every sweep, an empty one included. Numbers 
 are NaN, times are UTC.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,10 +30,10 @@ CUMULATIVE = ("samples", "steps", "grad_evals")
 
 
 class Since(NamedTuple):
-    """What was known of a sweep's trials: the `last` one's id, and the ids of those that had not ended."""
+    """What was known of a sweep's trials: the `last` one's id, and the ids of those that may yet change."""
 
     last: int
-    unfinished: Sequence[int]
+    unsettled: Sequence[int]
 
 
 def trials(store: Store, sweep: str) -> pd.DataFrame:
@@ -66,7 +67,7 @@ def trials_by_id(store: Store, sweep: str, since: Since | None = None) -> pd.Dat
     if since is not None:
         table = trials_table.c
         is_superseded = table.origin == Origin.SUPERSEDED.value
-        query = query.where((table.id > since.last) | table.id.in_(since.unfinished) | is_superseded)
+        query = query.where((table.id > since.last) | table.id.in_(since.unsettled) | is_superseded)
     rows = _placed(_read(store, query))
     started = _times(rows["started_at"])
     rows["queued_s"] = (started - _times(rows["queued_at"])).dt.total_seconds()
@@ -88,7 +89,7 @@ def epochs_since(store: Store, sweep: str, since: Since | None) -> pd.DataFrame:
     if since is None:
         return epochs_by_id(store, sweep)
     table = trials_table.c
-    return epochs_by_id(store, sweep, (table.id > since.last) | table.id.in_(since.unfinished))
+    return epochs_by_id(store, sweep, (table.id > since.last) | table.id.in_(since.unsettled))
 
 
 def epochs_by_id(store: Store, sweep: str, *wanted: sa.ColumnElement[bool]) -> pd.DataFrame:
@@ -256,11 +257,14 @@ def _times(column: pd.Series) -> pd.Series:
 
 
 def _parameters(settings: Sequence[Mapping[str, Any]] | pd.Series) -> pd.DataFrame:
-    """A column for each hyperparameter. Frames hold valid text only, the store's JSON any."""
+    """A column for each hyperparameter, NaN where a trial has none, whatever the others' are."""
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     columns = {f"params.{kept(name)}": [_valid(setting.get(name)) for setting in settings] for name in names}
     return pd.DataFrame(columns).infer_objects()
 
 
 def _valid(value: Any) -> Any:
+    """Frames hold valid text only, the store's JSON any."""
+    if value is None:
+        return math.nan
     return kept(value) if isinstance(value, str) else value

@@ -27,6 +27,13 @@ class Stamp:
     version: int
     state: SweepState
 
+    def __str__(self) -> str:
+        """The same text for the same stamp."""
+        begun = (
+            f"{self.created_at:%Y%m%dT%H%M%S.%f}"  # SQLite gives the id of a deleted sweep to the next one
+        )
+        return f"{self.sweep_id}-{begun}-{self.token}-{self.version}-{self.state}"
+
     def is_of_the_same_run(self, other: "Stamp") -> bool:
         """Whether one coordinator wrote all that lies between the two."""
         ours = (self.sweep_id, self.created_at, self.token)

@@ -216,3 +216,13 @@ def test_an_epoch_that_the_latest_attempt_has_not_reached_again_does_not_count(
     assert list(frames.epochs(store, "s")["epoch"]) == [1]
     committer.commit([AttemptStarted(trial.key, 3, WORKER, NOW, (make_record(1),))])  # from a checkpoint
     assert list(frames.epochs(store, "s")["epoch"]) == [1]
+
+
+def test_a_truth_that_an_optimizer_has_not_is_nan_too(store: Store, make_trial: Callable[..., Trial]) -> None:
+    committer = store.create_sweep("s", {}, "", {}, 30)
+    committer.commit(
+        [TrialPlanned(make_trial("sgd"), NOW), TrialPlanned(make_trial("x", nesterov=True), NOW)]
+    )
+    nesterov = frames.trials(store, "s")["params.nesterov"].tolist()
+    assert np.isnan(nesterov[0])
+    assert nesterov[1] is True

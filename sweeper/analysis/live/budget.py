@@ -62,16 +62,32 @@ class Spending:
 
     def __init__(self, news: float = NEWS_SHARE, statistics: float = STATISTICS_SHARE) -> None:
         self._lock = threading.Lock()
+        self._n_computing = 0
         self._computed_s = 0.0
+        self._else_s = 0.0
         self.statistics = Budget(statistics, lambda: self._computed_s)
-        self.news = Budget(news, lambda: time.process_time() - self._computed_s, owed_s=NEWS_OWED_S)
+        self.news = Budget(news, self._spent_else, owed_s=NEWS_OWED_S)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
         """What this thread does here is statistics."""
+        self._spent_else()
+        with self._lock:
+            self._n_computing += 1
         begun = time.thread_time()
         try:
             yield
         finally:
             with self._lock:
                 self._computed_s += time.thread_time() - begun
+                self._n_computing -= 1
+
+    def _spent_else(self) -> float:
+        """Seconds spent on anything but statistics; while some are computed, those before them.
+
+        How much of the process' time is theirs is known when they are done: till then news would owe it.
+        """
+        with self._lock:
+            if not self._n_computing:
+                self._else_s = time.process_time() - self._computed_s
+            return self._else_s

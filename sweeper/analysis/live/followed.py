@@ -3,12 +3,12 @@
 import pandas as pd
 
 from sweeper.analysis import frames
-from sweeper.records import TrialState
+from sweeper.records import Origin, TrialState
 from sweeper.store import Store
 from sweeper.store.counts import Stamp
 
-MOST_UNFINISHED = 5_000
-"""With more unfinished trials than this, reading all is no dearer than naming them."""
+MOST_UNSETTLED = 5_000
+"""With more trials than this that may yet change, reading all is no dearer than naming them."""
 
 
 class FollowedTrials:
@@ -25,11 +25,11 @@ class FollowedTrials:
         """The frame as it is now, for a store that was at `stamp` or earlier; its index is a range.
 
         A trial that has ended changes no more while one coordinator writes, but for finals whose setting is
-        no longer chosen, which are read with the rest.
+        no longer chosen, or chosen again: these are read with the rest.
         """
         is_known = self._stamp is not None and len(self._frame) and stamp.is_of_the_same_run(self._stamp)
         since = self.since if is_known else None
-        if since is None or len(since.unfinished) > MOST_UNFINISHED:
+        if since is None or len(since.unsettled) > MOST_UNSETTLED:
             self._frame = frames.trials_by_id(self._store, self._name)
         else:
             self._frame = merged(self._frame, frames.trials_by_id(self._store, self._name, since))
@@ -40,8 +40,9 @@ class FollowedTrials:
     def since(self) -> frames.Since:
         """What the frame that was read last is known of."""
         has_ended = self._frame["state"].isin([state for state in TrialState if state.is_finished])
+        is_settled = has_ended & (self._frame["origin"] != Origin.SUPERSEDED)
         last = int(self._frame.index[-1]) if len(self._frame) else 0
-        return frames.Since(last, self._frame.index[~has_ended].tolist())
+        return frames.Since(last, self._frame.index[~is_settled].tolist())
 
 
 class FollowedEpochs:
@@ -58,11 +59,11 @@ class FollowedEpochs:
         The epochs of a trial that has ended change no more while one coordinator writes.
         """
         known = self._known
-        if known and stamp.is_of_the_same_run(known[0]) and len(known[1].unfinished) <= MOST_UNFINISHED:
+        if known and stamp.is_of_the_same_run(known[0]) and len(known[1].unsettled) <= MOST_UNSETTLED:
             _, before, frame = known
-            has_ended = (frame.index <= before.last) & ~frame.index.isin(before.unfinished)
+            is_settled = (frame.index <= before.last) & ~frame.index.isin(before.unsettled)
             changed = frames.epochs_since(self._store, self._name, before)
-            found = pd.concat([frame[has_ended], changed]).sort_index(kind="stable")
+            found = pd.concat([frame[is_settled], changed]).sort_index(kind="stable")
         else:
             found = frames.epochs_since(self._store, self._name, None)
         self._known = (stamp, since, found)

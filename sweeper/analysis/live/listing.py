@@ -14,6 +14,8 @@ from sweeper.records import Phase, TrialState
 ROWS = 50
 """Rows of a page."""
 
+MEASURED = ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+
 NEWEST = "newest"
 """The order without any other: the trial planned last comes first."""
 
@@ -180,6 +182,6 @@ def _cell(column: Column, row: "pd.Series[Any]") -> str:
         return shown.NOTHING
     if column.name == "started_at":
         return f"{value:%m-%d %H:%M:%S}"
-    if column.name.endswith(("loss", "accuracy")):
+    if column.name in MEASURED:
         return shown.measured(value)
     return f"{value:.1f}" if column.name == "wall_s" else shown.number(value)

@@ -78,18 +78,21 @@ def overview(info: SweepInfo, experiment: Experiment, counts: Sequence[Count], w
     is_over = info.state is SweepState.COMPLETE or experiment.imported is not None
     tried = [one for one in counts if one.phase is Phase.SEARCH and one.origin in TRIED]
     arms = tuple(_arm(arm.name, experiment, counts) for arm in experiment.arms)
+    n_searched = sum(arm.done for arm in arms)
+    most = _most_finals(experiment, tried) if n_searched >= experiment.n_trials else experiment.n_finals
+    n_finals = n_finals_done if is_over else max(most, n_finals_done)
     return Overview(
         info=info,
         experiment=experiment,
         arms=arms,
         n_finals_done=n_finals_done,
-        n_finals=n_finals_done if is_over else max(experiment.n_finals, n_finals_done),
+        n_finals=n_finals,
         best=_best(tried, experiment),
         n_tried=sum(one.n for one in tried if one.state.has_score),
         workers=workers,
         epochs=sum(one.epochs for one in counts),
         busy_s=sum(one.seconds for one in counts),
-        left_s=_left_s(info, experiment, counts, n_finals_done, workers),
+        left_s=_left_s(info, experiment, counts, n_finals - n_finals_done, workers),
     )
 
 
@@ -117,15 +120,25 @@ def _best(tried: Sequence[Count], experiment: Experiment) -> float:
     return (max if is_higher else min)(known, default=math.nan)
 
 
+def _most_finals(experiment: Experiment, tried: Sequence[Count]) -> int:
+    """How many finals a search that is over leads to: an optimizer with few scores has few settings."""
+    final, most = experiment.final, 0
+    for arm in experiment.arms:
+        n_scored = sum(one.n for one in tried if one.optimizer == arm.name and one.state.has_score)
+        each = final.seeds * (min(final.top_k, n_scored) + final.untuned)
+        most += min(each, experiment.n_finals_each)
+    return most
+
+
 def _left_s(
-    info: SweepInfo, experiment: Experiment, counts: Sequence[Count], n_finals_done: int, workers: int
+    info: SweepInfo, experiment: Experiment, counts: Sequence[Count], n_finals_left: int, workers: int
 ) -> float | None:
     """Epochs to go, at the mean cost of those so far, shared by the workers."""
     epochs = sum(one.epochs for one in counts)
     if info.state is not SweepState.RUNNING or not epochs or not workers:
         return None
     n_done = sum(one.n for one in counts if one.phase is Phase.SEARCH and one.state.is_finished)
-    n_left = max(experiment.n_trials - n_done, 0) + max(experiment.n_finals - n_finals_done, 0)
+    n_left = max(experiment.n_trials - n_done, 0) + n_finals_left
     begun = sum(one.epochs for one in counts if not one.state.is_finished)
     left = max(n_left * experiment.budget.epochs - begun, 0)
     return left * sum(one.seconds for one in counts) / epochs / workers

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -79,7 +79,7 @@ class Followed:
     @property
     def news(self) -> str:
         """What names this moment: the same as long as the store has told nothing new."""
-        return f"{self.stamp.sweep_id}.{self.stamp.token}.{self.stamp.version}.{self.stamp.state}"
+        return str(self.stamp)
 
     @property
     def edition(self) -> str:
@@ -88,10 +88,8 @@ class Followed:
 
     def _may_take_from(self, before: "Followed") -> bool:
         """Whether what was computed of an earlier moment is good enough, or must be."""
-        run, earlier_run = (
-            (each.stamp.state, each.stamp.sweep_id, each.stamp.token) for each in (self, before)
-        )
-        if run != earlier_run:
+        is_same_run = self.stamp.is_of_the_same_run(before.stamp)
+        if not is_same_run or self.stamp.state is not before.stamp.state:
             return False
         is_same = (self._n_ended, len(self.trials)) == (before._n_ended, len(before.trials))
         is_fresh = is_same and time.monotonic() - before._computed[1] < RENEWED_S
@@ -143,9 +141,12 @@ class Watch:
         """How far every sweep is, newest first. Raises StoreError where the store can't be read."""
         with self._looking() as store:
             stamps = counts.stamps(store)
-            found = [self._overview(store, name, stamp) for name, stamp in stamps.items()]
-            self._overviews = {name: self._overviews[name] for name in stamps}
-            return found
+            found = {}
+            for name, stamp in stamps.items():
+                with suppress(NotFoundError):  # deleted since the stamps were read
+                    found[name] = self._overview(store, name, stamp)
+            self._overviews = {name: self._overviews[name] for name in found}
+            return list(found.values())
 
     def news(self, name: str | None = None) -> str:
         """What pages would show of the sweep `name`, or of all: the same text as long as they need not look.
@@ -155,20 +156,22 @@ class Watch:
         with self._looking() as store:
             stamps = counts.stamps(store, name)
             if name is None:
-                return ".".join(f"{s.sweep_id}-{s.token}-{s.version}-{s.state}" for s in stamps.values())
+                return " ".join(str(stamp) for stamp in stamps.values())
             known = self._followed.get(name)
             if name not in stamps:
                 raise NotFoundError(f"no sweep is called {name!r} in {self.url}")
-            if known is not None and (known.stamp == stamps[name] or not self._spending.news.allows()):
-                return known.news
+            if known is not None:
+                self._followed.move_to_end(name)
+                if known.stamp == stamps[name] or not self._spending.news.allows():
+                    return known.news
             return self._follow(store, name, stamps[name]).news
 
     def sweep(self, name: str) -> Followed:
-        """The sweep `name` as pages know it. Raises as `news` does."""
-        with self._lock:
-            if name not in self._followed:
-                self.news(name)
-            self._followed.move_to_end(name)
+        """The sweep `name` as pages know it, at once if they do. Raises as `news` does."""
+        if (known := self._followed.get(name)) is not None:
+            return known
+        with self._looking():
+            self.news(name)
             return self._followed[name]
 
     def _follow(self, store: Store, name: str, stamp: Stamp) -> Followed:

@@ -89,7 +89,8 @@ def facts(followed: Followed) -> list[str]:
             "time left not known yet" if overview.left_s is None else f"about {_left(overview)} left"
         )
     if overview.epochs:
-        lines.append(f"{overview.epochs:,} epochs in {shown.duration(overview.busy_s)} of worker time")
+        time = f" in {shown.duration(overview.busy_s)} of worker time" if overview.busy_s else ""
+        lines.append(counted(overview.epochs, "epoch") + time)
     lines.append(f"begun {info.created_at:%Y-%m-%d %H:%M} UTC")
     lines.append(f"data as of {followed.as_of:%H:%M:%S} UTC")
     if followed.as_of - followed.numbers_as_of > LATE:

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from sweeper.analysis.live import budget as module
 from sweeper.analysis.live.budget import SAVED_S, STATISTICS_OWED_S, Budget, Spending
 
 
@@ -71,3 +72,47 @@ def test_what_is_computed_is_on_an_account_of_its_own() -> None:
     with generous.computing():
         assert generous.news.allows()
     assert generous.statistics.allows()
+
+
+@pytest.fixture
+def spending(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> Spending:
+    """With clocks moved by hand: of the process, and `now` of this thread."""
+    monkeypatch.setattr(module.time, "process_time", lambda: clocks.used)
+    monkeypatch.setattr(module.time, "thread_time", lambda: clocks.now)
+    return Spending()
+
+
+def test_news_owe_nothing_for_statistics_that_are_being_computed(spending: Spending, clocks: Clocks) -> None:
+    with spending.computing():
+        clocks.used = clocks.now = 1_000.0
+        assert spending.news.allows()
+    assert spending.news.allows()
+    assert not spending.statistics.allows()
+
+
+def test_what_others_used_meanwhile_news_owe_afterwards(spending: Spending, clocks: Clocks) -> None:
+    with spending.computing():
+        clocks.used, clocks.now = 1_000.0, 10.0
+    assert not spending.news.allows()
+
+
+def test_a_clock_that_stands_still_earns_nothing(budget: Budget, clocks: Clocks) -> None:
+    clocks.used = 0.02 * SAVED_S
+    assert not any(budget.allows() for _ in range(100))
+
+
+def test_two_cores_earn_twice_what_one_does(clocks: Clocks) -> None:
+    one, two = (Budget(0.01, lambda: clocks.used, cores=n, clock=lambda: clocks.now) for n in (1, 2))
+    clocks.used = 0.015 * SAVED_S
+    assert not one.allows()
+    assert two.allows()
+
+
+def test_an_account_may_owe_less_than_another(clocks: Clocks) -> None:
+    budget = Budget(0.01, lambda: clocks.used, owed_s=10.0, cores=2, clock=lambda: clocks.now)
+    clocks.used = 1_000.0
+    assert not budget.allows()
+    clocks.now = 9.9
+    assert not budget.allows()
+    clocks.now = 10.1
+    assert budget.allows()

@@ -102,6 +102,79 @@ def test_its_columns_are_those_that_were_searched(trials: pd.DataFrame, experime
     assert "test_loss" not in [column.name for column in searched.columns]
 
 
+def test_hyperparameters_of_words_and_truths_are_listed(trials: pd.DataFrame, experiment: Experiment) -> None:
+    """Also those whose names end like a measured number's, and those that some optimizers have not."""
+    some = trials.head(4).assign(
+        **{
+            "params.loss": ["hinge", np.nan, "ce", "hinge"],
+            "params.accuracy": [0.00001, 2.0, np.nan, 3.5],
+            "params.nesterov": pd.Series([True, np.nan, False, True], dtype="object"),
+        }
+    )
+    for sort, expected in [
+        ("params.loss", ["sgd/2", "sgd/0", "sgd/3", "sgd/1"]),
+        ("params.nesterov", ["sgd/2", "sgd/0", "sgd/3", "sgd/1"]),
+        ("params.accuracy", ["sgd/0", "sgd/1", "sgd/3", "sgd/2"]),
+    ]:
+        assert shown(listing(some, experiment, Wanted(sort=sort))) == expected
+    found = listing(some, experiment, Wanted(sort="key"))
+    places = [column.name for column in found.columns].index("params.loss")
+    assert [row.cells[places : places + 3] for row in found.rows] == [
+        ("hinge", "1e-05", "True"),
+        ("-", "2", "-"),
+        ("ce", "-", "False"),
+        ("hinge", "3.5", "True"),
+    ]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_equal_trials_stay_in_the_order_of_planning(
+    trials: pd.DataFrame, experiment: Experiment, descending: bool
+) -> None:
+    found = listing(trials, experiment, Wanted(sort="state", phase="search", descending=descending))
+    assert shown(found) == list(keys(trials[trials["phase"] == "search"]).head(ROWS))
+
+
+def test_pages_follow_each_other_without_a_gap(trials: pd.DataFrame, experiment: Experiment) -> None:
+    both = [listing(trials, experiment, Wanted(sort="params.lr", page=page)) for page in (1, 2)]
+    assert [one.words for one in both] == ["1 to 50 of 72 trials", "51 to 72 of 72 trials"]
+    together = [key for one in both for key in shown(one)]
+    assert together == list(keys(trials.sort_values("params.lr")))
+
+
+def test_it_is_said_of_how_many_some_are_wanted(trials: pd.DataFrame, experiment: Experiment) -> None:
+    assert listing(trials, experiment, Wanted(phase="final")).words == "1 to 12 of 12 of 72 trials"
+    many = pd.concat([trials] * 20, ignore_index=True)
+    assert listing(many, experiment, Wanted(page=21)).words == "1,001 to 1,050 of 1,440 trials"
+
+
+def test_words_narrow_what_is_filtered(trials: pd.DataFrame, experiment: Experiment) -> None:
+    assert shown(listing(trials, experiment, Wanted(optimizer="sgd", find="CUDA"))) == ["sgd/5"]
+    assert shown(listing(trials, experiment, Wanted(optimizer="adam", find="CUDA"))) == []
+    finals = listing(trials, experiment, Wanted(state="complete", find="/final/1", sort="key"))
+    assert shown(finals) == [f"{name}/final/1" for name in sorted(imported_sweeps.OPTIMIZERS)]
+
+
+@pytest.mark.parametrize("words", ["(", "[", "+", "^", "$", "a|b", "nobody/.", "%", "_"])
+def test_what_means_something_to_a_pattern_is_plain_text(
+    trials: pd.DataFrame, experiment: Experiment, words: str
+) -> None:
+    marked = trials.head(3).assign(error=["none", f"before {words} after", None], worker=["1/0", None, "1/1"])
+    assert shown(listing(marked, experiment, Wanted(find=words))) == ["sgd/1"]
+
+
+def test_cells_are_texts(trials: pd.DataFrame, experiment: Experiment) -> None:
+    moment = pd.Timestamp("2026-03-01 12:34:56.7", tz="UTC")
+    one = trials.head(1).assign(
+        started_at=moment, wall_s=12.345, train_loss=1.23456, val_accuracy=np.nan, worker="1/3", epochs=7
+    )
+    found = listing(one, experiment, Wanted())
+    cells = dict(zip((column.name for column in found.columns), found.rows[0].cells, strict=True))
+    assert (found.rows[0].key, found.rows[0].state) == (cells["key"], cells["state"]) == ("sgd/0", "complete")
+    assert (cells["started_at"], cells["wall_s"], cells["epochs"]) == ("03-01 12:34:56", "12.3", "7")
+    assert (cells["train_loss"], cells["val_accuracy"], cells["worker"]) == ("1.235", "-", "1/3")
+
+
 def test_an_unknown_order_is_the_usual_one(trials: pd.DataFrame, experiment: Experiment) -> None:
     usual = listing(trials, experiment, Wanted())
     assert listing(trials, experiment, Wanted(sort="nonsense", descending=True)) == usual
