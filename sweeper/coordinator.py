@@ -6,7 +6,7 @@ it is stored, and over once its end is.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,7 @@ class Coordinator:
         self._unstored: dict[TrialKey, Run] = {}
         self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor)
         self._has_warned = False
+        self._heard: Sequence[Advanced | Lost] = ()
         self._stop = Event()
 
     def run(self, stop: Event | None = None) -> SweepState:
@@ -117,35 +118,50 @@ class Coordinator:
 
     def _run(self) -> SweepState:
         while not self._stop.is_set():
-            self._acknowledge(0)
-            self._ask_ahead()
-            is_asked_to_stop = self._writer.is_asked_to_stop
-            if is_asked_to_stop:
-                self._give_up_running()
-            is_over = is_asked_to_stop or self._left_s() <= 0
-            if not is_over:
-                self._hand_out()
-            if not (self._running or self._unstored) and (is_over or not self._queue):
-                # What could not be handed out any more waits in the queue: nothing there, nothing left out.
-                ended = SweepState.STOPPED if self._queue else SweepState.COMPLETE
-                self._writer.put(SweepEnded(ended))
-                return ended
-            self._listen()
-        self._give_up_running()
+            with self._writer.gathering():
+                if (ended := self._go_on()) is not None:
+                    return ended
+            self._heard = self._listen()
+        with self._writer.gathering():
+            self._take_in()
+            self._give_up_running()
         return SweepState.INTERRUPTED
+
+    def _go_on(self) -> SweepState | None:
+        """Act on what was heard, until only waiting is left to do; tells how the sweep ended, if it did."""
+        self._take_in()
+        self._acknowledge(0)
+        is_asked_to_stop = self._writer.is_asked_to_stop
+        if is_asked_to_stop:
+            self._give_up_running()
+        is_over = is_asked_to_stop or self._left_s() <= 0
+        if not is_over:
+            self._hand_out()  # before anything is asked for: that may take long, and workers wait
+        self._ask_ahead()
+        if self._running or self._unstored or (self._queue and not is_over):
+            return None
+        # What could not be handed out any more waits in the queue: nothing there, nothing left out.
+        ended = SweepState.STOPPED if self._queue else SweepState.COMPLETE
+        self._writer.put(SweepEnded(ended))
+        return ended
 
     def _left_s(self) -> float:
         """Seconds of `budget.max_seconds` to go; they count from when the first trial is handed out."""
         passed = 0.0 if self._began is None else self._clock.monotonic() - self._began
         return self._limit_s - passed
 
-    def _listen(self) -> None:
+    def _listen(self) -> Sequence[Advanced | Lost]:
         """Wait for a worker, or, where none has work, for the store."""
         if not self._writer.has_room or not (self._running or self._queue):
             self._acknowledge(PATIENCE_S)
-            return
+            return ()
         is_waiting_for_store = bool(self._unstored) and bool(self._workers.slots())
-        for event in self._workers.wait(HURRY_S if is_waiting_for_store else PATIENCE_S):
+        return self._workers.wait(HURRY_S if is_waiting_for_store else PATIENCE_S)
+
+    def _take_in(self) -> None:
+        """Act on what workers told."""
+        heard, self._heard = self._heard, ()
+        for event in heard:
             if isinstance(event, Advanced):
                 self._on_advanced(event)
             else:

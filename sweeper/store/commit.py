@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,20 @@ from sweeper.store.writes import (
     TrialFinished,
     TrialPlanned,
     Write,
+)
+
+# Statements are built once: that takes longer than running them. An update sets the columns of its rows.
+_KEY = (trials.c.optimizer, trials.c.phase, trials.c.number)
+_TRIAL_IDS = sa.select(trials.c.id, *_KEY).where(
+    trials.c.sweep_id == sa.bindparam("of_sweep"), sa.tuple_(*_KEY).in_(sa.bindparam("keys", expanding=True))
+)
+_UPDATE_TRIAL = sa.update(trials).where(trials.c.id == sa.bindparam("trial_id"))
+_UPDATE_CURRENT = _UPDATE_TRIAL.where(trials.c.attempt == sa.bindparam("of_attempt"))
+_CLOSE_ATTEMPT = sa.update(attempts).where(
+    attempts.c.trial_id == sa.bindparam("of_trial"), attempts.c.attempt == sa.bindparam("of_attempt")
+)
+_CURRENT_ATTEMPTS = sa.select(trials.c.id, trials.c.attempt).where(
+    trials.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 
 
@@ -159,43 +174,43 @@ class Committer:
 
     def _trial_ids(self, connection: sa.Connection, keys: Iterable[TrialKey]) -> dict[TrialKey, int]:
         wanted = set(keys)
-        if unknown := wanted - self._ids.keys():
-            key = sa.tuple_(trials.c.optimizer, trials.c.phase, trials.c.number)
-            query = sa.select(trials.c.id, trials.c.optimizer, trials.c.phase, trials.c.number).where(
-                trials.c.sweep_id == self._lease.sweep_id,
-                key.in_([(k.optimizer, k.phase.value, k.number) for k in unknown]),
-            )
-            for row in connection.execute(query):
+        if unknown := {
+            key for key in wanted if key not in self._ids
+        }:  # a set of all ids would grow with them
+            keys_of = [(key.optimizer, key.phase.value, key.number) for key in unknown]
+            asked = {"of_sweep": self._lease.sweep_id, "keys": keys_of}
+            for row in connection.execute(_TRIAL_IDS, asked):
                 self._ids[TrialKey(row.optimizer, Phase(row.phase), row.number)] = row.id
         return {key: self._ids[key] for key in wanted}
 
 
 def _insert_once(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:
     """Insert the rows that are not there yet: a commit that we never heard of may have succeeded."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).on_conflict_do_nothing(), new)
+    connection.execute(_insert_into(table, connection.dialect.name), new)
+
+
+@cache
+def _insert_into(table: sa.Table, dialect: str) -> sa.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def _current_attempts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]:
-    query = sa.select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(list(ids)))
-    return {row.id: row.attempt for row in connection.execute(query)}
+    return {row.id: row.attempt for row in connection.execute(_CURRENT_ATTEMPTS, {"ids": list(ids)})}
 
 
 def _update_trials(connection: sa.Connection, new: list[Row]) -> None:
     """Update one trial per row; `trial_id` says which, the row's other values are its columns."""
-    names = [name for name in new[0] if name != "trial_id"]
-    update = sa.update(trials).where(trials.c.id == sa.bindparam("trial_id"))
-    connection.execute(update.values({name: sa.bindparam(name) for name in names}), new)
+    connection.execute(_UPDATE_TRIAL, new)
 
 
 def _update_current(connection: sa.Connection, trial_id: int, attempt: int, values: Row) -> None:
     """Update the trial, unless a newer attempt has begun."""
-    this = (trials.c.id == trial_id) & (trials.c.attempt == attempt)
-    connection.execute(sa.update(trials).where(this).values(**values))
+    connection.execute(_UPDATE_CURRENT, {"trial_id": trial_id, "of_attempt": attempt, **values})
 
 
 def _close_attempt(
     connection: sa.Connection, trial_id: int, attempt: int, ended_at: datetime, why: str, strike: bool
 ) -> None:
-    this = (attempts.c.trial_id == trial_id) & (attempts.c.attempt == attempt)
-    connection.execute(sa.update(attempts).where(this).values(ended_at=ended_at, why=why, strike=strike))
+    values = {"ended_at": ended_at, "why": why, "strike": strike}
+    connection.execute(_CLOSE_ATTEMPT, {"of_trial": trial_id, "of_attempt": attempt, **values})

@@ -6,6 +6,7 @@ Reading the token first and writing then would fence on no database: the takeove
 """
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -159,7 +160,7 @@ def renew(connection: sa.Connection, lease: Lease) -> bool:
     Tells whether its holder is asked to stop. Raises FencedError where another coordinator has taken the
     sweep since, or it was deleted.
     """
-    row = _update(connection, lease, lease_expires=NOW + lease.duration_s, version=sweeps.c.version + 1)
+    row = _update(connection, lease, _RENEW, {"lasts_s": lease.duration_s})
     return bool(row.stop_token == lease.token)
 
 
@@ -179,16 +180,30 @@ def ask_to_stop(connection: sa.Connection, sweep: str) -> Owner | None:
 
 def release(connection: sa.Connection, lease: Lease) -> None:
     """Give the lease up, so that the next coordinator need not wait for its end."""
-    _update(connection, lease, lease_expires=None, version=sweeps.c.version + 1)
+    _update(connection, lease, _MINE, {"lease_expires": None})
 
 
-def _update(connection: sa.Connection, lease: Lease, **values: object) -> "sa.Row[Any]":
-    this = (sweeps.c.id == lease.sweep_id) & (sweeps.c.created_at == lease.created_at)
-    mine = this & (sweeps.c.lease_token == lease.token)
-    values["updated_at"] = datetime.now(UTC)
-    update = sa.update(sweeps).where(mine).values(**values).returning(sweeps.c.stop_token)
-    if (row := connection.execute(update).first()) is not None:
+# Built once, for they run with every commit: that takes longer than to run them.
+_THIS = (sweeps.c.id == sa.bindparam("of_sweep")) & (sweeps.c.created_at == sa.bindparam("of_created_at"))
+_MINE = (
+    sa.update(sweeps)
+    .where(_THIS, sweeps.c.lease_token == sa.bindparam("of_token"))
+    .values(version=sweeps.c.version + 1)
+    .returning(sweeps.c.stop_token)
+)
+_RENEW = _MINE.values(lease_expires=NOW + sa.bindparam("lasts_s", type_=sa.Double()))
+
+
+def _update(
+    connection: sa.Connection,
+    lease: Lease,
+    update: "sa.sql.dml.ReturningUpdate[Any]",
+    values: Mapping[str, object],
+) -> "sa.Row[Any]":
+    this = {"of_sweep": lease.sweep_id, "of_created_at": lease.created_at}
+    now = {"of_token": lease.token, "updated_at": datetime.now(UTC)}
+    if (row := connection.execute(update, {**this, **now, **values}).first()) is not None:
         return row
-    is_there = connection.execute(sa.select(sweeps.c.id).where(this)).first() is not None
+    is_there = connection.execute(sa.select(sweeps.c.id).where(_THIS), this).first() is not None
     why = "another coordinator has taken over" if is_there else "it was deleted"
     raise FencedError(f"sweep {lease.sweep!r}: {why}; this coordinator stops and writes nothing")

@@ -10,7 +10,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from sweeper.errors import StoreAwayError, SweeperError
@@ -53,6 +54,10 @@ class Writer(Protocol):
         """
         ...
 
+    def gathering(self) -> AbstractContextManager[None]:
+        """In its context, what is put is not committed yet, unless the queue is full: fewer commits so."""
+        ...
+
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
         """The writes committed since the last call, in order; waits up to `timeout_s` for the first.
 
@@ -87,6 +92,10 @@ class InlineWriter:
         self._committer.commit(writes)
         self._done += writes
 
+    def gathering(self) -> AbstractContextManager[None]:
+        """Nothing waits here, so nothing gathers."""
+        return nullcontext()
+
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
         """Every write since the last call."""
         done, self._done = self._done, []
@@ -106,7 +115,7 @@ class WriterThread:
         self._waiting: deque[tuple[Write, ...]] = deque()
         self._done: list[Write] = []
         self._error: SweeperError | None = None
-        self._closing = False
+        self._closing = self._is_gathering = False
         self._changed = threading.Condition()
         self.on_commit: Callable[[float], None] = lambda seconds: None
         """Told, in the writer's thread, how long each commit took."""
@@ -134,11 +143,28 @@ class WriterThread:
     def put(self, *writes: Write) -> None:
         """Queue `writes`, waiting while the queue is full."""
         with self._changed:
+            if len(self._waiting) >= self._queue_limit:
+                self._release()
             self._changed.wait_for(lambda: self._error or len(self._waiting) < self._queue_limit)
             if self._error:
                 raise self._error
             self._waiting.append(writes)
-            self._changed.notify_all()
+            if not self._is_gathering:
+                self._changed.notify_all()
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """In its context, what is put waits for the end of it, or for a full queue."""
+        self._is_gathering = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._release()
+
+    def _release(self) -> None:
+        self._is_gathering = False
+        self._changed.notify_all()
 
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
         """The writes committed since the last call; waits up to `timeout_s` for the first."""
@@ -210,7 +236,7 @@ class WriterThread:
         """Commit what has gathered; False once closed and empty."""
         renew_at = time.monotonic() + self.committer.lease.duration_s / 3
         with self._changed:
-            while not self._waiting and not self._closing:
+            while (self._is_gathering or not self._waiting) and not self._closing:
                 if not self._changed.wait(renew_at - time.monotonic()):
                     break
             batch = list(itertools.islice(self._waiting, BATCH_LIMIT))

@@ -40,6 +40,13 @@ def configure(threads: int) -> None:
     torch.backends.cudnn.deterministic = True
 
 
+def warm_up() -> None:
+    """Make torch load what it would load with its first step otherwise: a second's worth of modules."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    torch.optim.SGD([weight]).step()
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a GPU's memory was not enough."""
     return isinstance(error, torch.OutOfMemoryError)

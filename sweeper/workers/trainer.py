@@ -12,7 +12,7 @@ from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, EpochRecord, Phase, Trial, TrialState
 from sweeper.training import state
 from sweeper.training.data import Dataset
-from sweeper.training.device import DeviceData, choose, configure, limit_memory, name, total_memory
+from sweeper.training.device import DeviceData, choose, configure, limit_memory, name, total_memory, warm_up
 from sweeper.training.loop import Training
 from sweeper.workers.memory import Memory, fraction
 from sweeper.workers.stretch import Stretch
@@ -39,6 +39,7 @@ class Trainer:
         checkpoints: CheckpointFiles | None = None,
     ) -> None:
         configure(threads=experiment.resources.cpus_per_trial)
+        warm_up()
         self._experiment = experiment
         self._checkpoints = checkpoints
         device = choose(use_gpu)
