@@ -10,6 +10,7 @@ from sweeper import experiment as experiments
 from sweeper.api import facts, preparation
 from sweeper.api.display import Display, Silent
 from sweeper.api.job import Job, Means, WorkerCount, checkpoint_files, execute, require_writable_checkpoints
+from sweeper.api.loading import Loading
 from sweeper.api.sweep import StoreLocation, Sweep, open_store
 from sweeper.errors import InterruptedSweepError, LeaseHeldError, SweepExistsError, UsageError
 from sweeper.experiment import Experiment
@@ -48,18 +49,18 @@ def run(
     sweep_name = experiments.checked_name(name) if name is not None else experiment.name
     _require_unused(open_store(store), sweep_name, experiment)
     earlier = _warm_start(experiment, warm_start, store) if warm_start is not None else {}
-    images = data.load(experiment, data.directory(data_dir))
     require_writable_checkpoints(experiment)
-    depends_on = {**facts.describe(images), **earlier}
+    loading = Loading(experiment, data.directory(data_dir))
     opened = open_store(store, create=True)
 
     def create(stop: Event) -> Committer:
+        depends_on = {**facts.describe(loading.images()), **earlier}
         return opened.create_sweep(
             sweep_name, experiment.document(), experiment.text, depends_on, experiment.resources.lease_s
         )
 
     means = Means(preparation.worker_count(workers, experiment), address, ray_dashboard)
-    job = Job(opened, sweep_name, experiment, images, depends_on, create, is_new=True)
+    job = Job(opened, sweep_name, experiment, loading, earlier, create, is_new=True)
     execute(job, means, display or Silent())
     return Sweep(opened, sweep_name)
 
@@ -99,8 +100,8 @@ def resume(
             files.forget_all()
         return sweep
     shown = display or Silent()
-    images = data.load(experiment, data.directory(data_dir))
-    for line in facts.check_unchanged(began.facts, facts.describe(images), force=force):
+    loading = Loading(experiment, data.directory(data_dir))
+    for line in facts.check_unchanged(began.facts, facts.describe(loading.images()), force=force):
         shown.note(line)
 
     def take(stop: Event) -> Committer:
@@ -111,7 +112,7 @@ def resume(
         return committer
 
     means = Means(preparation.worker_count(workers, experiment), address, ray_dashboard)
-    job = Job(opened, name, experiment, images, began.facts, take, is_new=False, is_extended=is_extended)
+    job = Job(opened, name, experiment, loading, began.facts, take, is_new=False, is_extended=is_extended)
     execute(job, means, shown)
     return sweep
 

@@ -11,6 +11,7 @@ from sweeper import checkpoints
 from sweeper.agenda import Agenda
 from sweeper.api import facts
 from sweeper.api.display import Display
+from sweeper.api.loading import Loading
 from sweeper.api.metering import metered
 from sweeper.api.signals import Signals, received
 from sweeper.api.tidying import Tidier
@@ -22,7 +23,6 @@ from sweeper.experiment import Experiment
 from sweeper.judging import Judges
 from sweeper.records import Origin, Phase, StoredTrial, SweepState
 from sweeper.store import Committer, ExperimentExtended, Store, WriterThread
-from sweeper.training.data import Dataset
 from sweeper.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -37,13 +37,14 @@ WorkerCount = int | Literal["auto", "inline"]
 class Job:
     """A sweep to be run. `acquire` makes it or takes it over, with its lease, unless it is told to stop.
 
-    `facts` are what it depends on; `is_extended`: it asks for more than the store knows of.
+    `loading` gives its images; `facts` are what its search depends on; `is_extended`: it asks for more than
+    the store knows of.
     """
 
     store: Store
     name: str
     experiment: Experiment
-    images: Dataset
+    loading: Loading
     facts: Mapping[str, Any]
     acquire: Callable[[threading.Event], Committer]
     is_new: bool
@@ -91,7 +92,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
     """How the sweep ended, and whether somebody had asked it to stop."""
     with contextlib.ExitStack() as stack:  # what is entered last is left first
         lease = stack.enter_context(contextlib.ExitStack())
-        notes = [job.images.description(), *job.experiment.notices, *facts.warm_start_lines(job.facts)]
+        notes = [*job.experiment.notices, *facts.warm_start_lines(job.facts)]
         _tell_of_checkpoints(job, display)
         writer = None if job.is_new else _writer(job, lease, display, signals)
         _require_going_on(job, signals)
@@ -110,7 +111,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
             numbers = metered(display, job.name, job.experiment, known, workers, writer)
             watcher = stack.enter_context(numbers)
         coordinator = _coordinator(job, workers, writer, watcher, known, tidier)
-        display.begins(job.name, job.experiment, known, notes)
+        display.begins(job.name, job.experiment, known, [job.loading.images().description(), *notes])
         state = coordinator.run(signals.stop)
         if state is SweepState.COMPLETE:
             tidier.forget_all()
@@ -232,7 +233,7 @@ def _workers(
     display.note(f"Ray: joining {means.address}" if means.address else "Ray: starting on this machine")
     resources = job.experiment.resources
     n_cpus = None if means.workers == "auto" else means.workers * resources.cpus_per_trial
-    image_bytes, dashboard = job.images.nbytes, means.ray_dashboard
+    image_bytes, dashboard = job.loading.nbytes, means.ray_dashboard
     with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
         notes += [way_in] if way_in else []
         n_trials = max(job.experiment.n_trials, job.experiment.n_finals)
@@ -245,7 +246,7 @@ def _inline_workers(job: Job, committer: Committer, signals: Signals) -> "Worker
     from sweeper.workers.inline import InlineWorkers
 
     workers = InlineWorkers(
-        job.experiment, job.images, token=committer.lease.token, checkpoints=checkpoints_of(job)
+        job.experiment, job.loading.images(), token=committer.lease.token, checkpoints=checkpoints_of(job)
     )
     signals.on_stop = workers.interrupt
     return workers
@@ -256,7 +257,7 @@ def _ray_workers(job: Job, committer: Committer, placement: "Placement") -> "Wor
 
     return ray.RayWorkers(
         job.experiment,
-        job.images,
+        job.loading.images(),
         sweep=job.name,
         token=committer.lease.token,
         placement=placement,

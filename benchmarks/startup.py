@@ -1,0 +1,179 @@
+"""How long does it take from `sweeper run` to the first training step, and where does the time go?
+
+CIFAR-10, a small convolutional network, two workers, SQLite. Seconds count from the moment that the process
+is started. The first step begins when the first trial has been handed out and its network is built. The floor starts Python and Ray with Sweeper's options, and two actors that import torch;
+beside it stands when they have taken one step of a torch optimizer, which makes torch import more. Sides
+alternate, files are in the system's cache, medians are compared. The stages are of further runs, with the
+clock read at each; a stage ends where the next one begins.
+
+    python benchmarks/startup.py --repetitions 5 --json startup.json
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import measured
+
+SIDES = ("floor", "sweeper run", "stages")
+EXPERIMENT = """
+[experiment]
+name = "startup"
+[data]
+name = "cifar10"
+[model]
+name = "cnn"
+[budget]
+epochs = 1
+trials_per_optimizer = 2
+[final]
+top_k = 0
+[space]
+batch_size = 128
+[optimizers.momentum]
+"""
+
+
+def main() -> None:
+    """Run all sides, alternating, and print seconds."""
+    parser = measured.options(__doc__)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--train-size", type=int, default=45_000)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.side:
+        measured.tell(
+            _floor(given.began) if given.side == "floor" else _stages(given.began, given.train_size)
+        )
+        return
+    taken: dict[str, list[float]] = {}
+    for repetition in range(given.repetitions):
+        now = {f"floor: {name}": at for name, at in _timed("floor", given.train_size).items()}
+        now["sweeper run: the first step begins"] = _sweeper_run(given.train_size)
+        now |= {f"stages: {name}": at for name, at in _timed("stages", given.train_size).items()}
+        for name, at in now.items():
+            taken.setdefault(name, []).append(at)
+        measured.progress(f"{repetition + 1}: {now}")
+    floor = measured.median(taken["floor: two actors have imported torch"])
+    table = [
+        {"until": name, "s": measured.spread(at), "- floor": measured.median(at) - floor}
+        for name, at in taken.items()
+    ]
+    measured.show(f"Seconds since the process was started, {given.repetitions} repetitions", table)
+    measured.save(given.json, "startup", {"startup": table}, seconds=taken)
+
+
+def _timed(side: str, train_size: int) -> dict[str, float]:
+    began = time.time()
+    return measured.side("startup.py", "--side", side, "--began", began, "--train-size", train_size)
+
+
+def _sweeper_run(train_size: int) -> float:
+    """Seconds from the command to the first step, from what the store holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, store = Path(folder) / "startup.toml", f"sqlite:///{Path(folder) / 'startup.db'}"
+        file.write_text(EXPERIMENT, encoding="utf-8")
+        smaller = ("--set", f"data.train_size={train_size}")
+        command = [sys.executable, "-m", "sweeper", "run", str(file), "--store", store, "--workers", "2"]
+        began = time.time()
+        done = subprocess.run([*command, *smaller], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return _first_step(store) - began
+
+
+def _first_step(store: str) -> float:
+    import sweeper
+
+    trials = sweeper.load("startup", store=store).trials
+    dispatched = trials["started_at"].map(lambda at: at.timestamp())
+    return float((dispatched + trials["setup_s"]).min())
+
+
+def _floor(began: float) -> dict[str, float]:
+    import ray
+
+    from sweeper.workers.ray.connection import cluster
+
+    @ray.remote(num_cpus=1)
+    class Torch:
+        def __init__(self) -> None:
+            import torch
+
+            self._weight = torch.zeros(1, requires_grad=True)
+
+        def ready(self) -> None:
+            pass
+
+        def step(self) -> None:
+            import torch
+
+            self._weight.sum().backward()
+            torch.optim.SGD([self._weight]).step()
+
+    with cluster(None, n_cpus=2, image_bytes=0):
+        up = time.time() - began
+        actors = [Torch.remote() for _ in range(2)]
+        ray.get([actor.ready.remote() for actor in actors])
+        imported = time.time() - began
+        ray.get([actor.step.remote() for actor in actors])
+        stepped = time.time() - began
+    return {
+        "Ray is up": up,
+        "two actors have imported torch": imported,
+        "they have taken a step": stepped,
+    }
+
+
+def _stages(began: float, train_size: int) -> dict[str, float]:
+    """Run the sweep in this process, and read the clock where its parts begin and end."""
+    reached: dict[str, float] = {}
+
+    def note(stage: str) -> None:
+        reached.setdefault(stage, time.time() - began)
+
+    def noted(owner: Any, name: str, before: str = "", after: str = "") -> None:
+        inner = getattr(owner, name)
+
+        def outer(*arguments: Any, **named: Any) -> Any:
+            if before:
+                note(before)
+            result = inner(*arguments, **named)
+            if after:
+                note(after)
+            return result
+
+        setattr(owner, name, outer)
+
+    note("Python runs")
+    import sweeper
+    from sweeper import experiment as experiments
+    from sweeper.api import execution
+
+    note("the command is imported")
+    noted(execution.Loading, "_run", after="the images are loaded")
+    import ray
+
+    noted(ray, "init", "Ray is imported", "Ray is up")
+    from sweeper.coordinator import Coordinator
+    from sweeper.workers.ray.pool import RayWorkers
+    from sweeper.workers.ray.worker import Worker
+
+    noted(Coordinator, "run", "workers are asked for")
+    noted(Worker, "arrived", "the first worker's process runs")
+    noted(RayWorkers, "_welcome", "the first worker has imported torch")
+    experiment = experiments.loads(EXPERIMENT.replace('"cifar10"', f'"cifar10"\ntrain_size = {train_size}'))
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{Path(folder) / 'startup.db'}"
+        sweeper.run(experiment, store=store, workers=2)
+        reached["the first step begins"] = _first_step(store) - began
+    return dict(sorted(reached.items(), key=lambda each: each[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

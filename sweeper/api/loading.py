@@ -1,0 +1,35 @@
+"""The images of a sweep, read beside whatever else has to be begun: Ray takes seconds to start."""
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+from sweeper.experiment import Experiment
+from sweeper.training import data
+from sweeper.training.data import Dataset
+
+
+class Loading:
+    """The data set of `experiment`, being read in a thread of its own.
+
+    Its files are looked for at once, and downloaded if need be: raises DataError where they are missing.
+    """
+
+    def __init__(self, experiment: Experiment, data_dir: Path | None) -> None:
+        self.nbytes = data.nbytes(experiment)
+        """How many bytes the images will take, known before they are read."""
+        self._experiment = experiment
+        self._source = data.find(experiment, data_dir)
+        self._read: Future[Dataset] = Future()
+        # A daemon: nobody waits for images of a sweep that could not begin.
+        threading.Thread(target=self._run, name="sweeper-images", daemon=True).start()
+
+    def images(self) -> Dataset:
+        """The images, as soon as they are read. Raises DataError where they are damaged."""
+        return self._read.result()
+
+    def _run(self) -> None:
+        try:
+            self._read.set_result(data.read(self._experiment, self._source))
+        except BaseException as error:
+            self._read.set_exception(error)
