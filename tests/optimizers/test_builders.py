@@ -106,7 +106,10 @@ def test_what_is_not_given_is_torchs_default(
     weight = torch.nn.Parameter(torch.zeros(2, 2))
     (group,) = optimizers.build(name, [weight]).param_groups
     (default,) = torch_class([weight]).param_groups  # type: ignore[call-arg]
-    assert group == {**default, **differs}
+    how = {"fused", "foreach"}  # the step is computed: no setting of the rule
+    assert {key: v for key, v in group.items() if key not in how} == {
+        key: v for key, v in {**default, **differs}.items() if key not in how
+    }
 
 
 @pytest.mark.parametrize("row", optimizers.properties(), ids=lambda row: row["name"])
