@@ -29,7 +29,7 @@ from training_loops import LOOPS, Task, Timed, images, part
 CORES = os.cpu_count() or 1
 SIDES = tuple(LOOPS)
 USUAL = tuple(side for side in SIDES if side.startswith("usual"))
-IMAGES = {"linear": 8_192, "mlp": 2_048, "lenet": 1_024, "cnn": 512, "resnet8": 128}
+IMAGES = {"linear": 4_096, "mlp": 2_048, "lenet": 1_024, "cnn": 512, "resnet8": 128}
 """A tenth of a second's work or two; more where that is less than two batches."""
 
 TOLERANCE = 2e-3
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--optimizers", nargs="+", default=["sgd", "adam"], choices=["sgd", "adam"])
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[32, 128, 512])
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES, help="must hold worker")
-    parser.add_argument("--repetitions", type=int, default=4)
-    parser.add_argument("--usual-repetitions", type=int, default=2, help="at most so many of the usual way")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--usual-repetitions", type=int, default=1, help="at most so many of the usual way")
     parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
