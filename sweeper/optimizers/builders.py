@@ -12,21 +12,29 @@ from sweeper.optimizers.loss_rules import BFGS, LBFGS, LocalSearch, Newton, Rand
 ParamGroups = list[dict[str, Any]]
 
 
+def _is_fused(groups: ParamGroups) -> bool | None:
+    """Whether torch is asked for its fused step: on a CPU; None, on a GPU, leaves the choice to torch.
+
+    One pass over the memory makes adam 2 to 7 times as fast there, and plain sgd no faster.
+    """
+    return all(p.device.type == "cpu" for group in groups for p in group["params"]) or None
+
+
 def _sgd(groups: ParamGroups, lr: float = 1e-3) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=lr)
 
 
 def _momentum(groups: ParamGroups, lr: float = 1e-3, momentum: float = 0.9) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=_is_fused(groups))
 
 
 def _nesterov(groups: ParamGroups, lr: float = 1e-3, momentum: float = 0.9) -> torch.optim.Optimizer:
     # Without momentum there is nothing to look ahead to: plain SGD. torch refuses nesterov=True there.
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=_is_fused(groups))
 
 
 def _adagrad(groups: ParamGroups, lr: float = 1e-2, eps: float = 1e-10) -> torch.optim.Optimizer:
-    return torch.optim.Adagrad(groups, lr=lr, eps=eps)
+    return torch.optim.Adagrad(groups, lr=lr, eps=eps, fused=_is_fused(groups))
 
 
 def _rmsprop(
@@ -38,13 +46,13 @@ def _rmsprop(
 def _adam(
     groups: ParamGroups, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
 ) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+    return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=_is_fused(groups))
 
 
 def _adamw(
     groups: ParamGroups, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
 ) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=_is_fused(groups))
 
 
 def _nadam(
@@ -102,6 +110,8 @@ def build(
 def decayed(params: Iterable[torch.nn.Parameter], weight_decay: float) -> ParamGroups:
     """`params` as groups for a torch optimizer: weights that decay, and the others, which don't."""
     parameters = list(params)
+    if not weight_decay:  # one group takes one step of the rule, not two
+        return [{"params": parameters, "weight_decay": 0.0}]
     weights = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
     return [

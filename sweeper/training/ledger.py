@@ -51,7 +51,7 @@ class Ledger:
         """Whether a step of that cost, on that many images, stays within the budget."""
         if self._max_steps is not None and self.steps >= self._max_steps:
             return False
-        return self._fits(int(3 * n_images * cost.per_image(n_parameters)))
+        return self._fits(n_images * cost.thirds_per_image(n_parameters))
 
     def gradient(self, n_images: int) -> None:
         """Charge a gradient evaluation on `n_images`. Raises BudgetSpentError, as the others do."""

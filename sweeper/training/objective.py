@@ -11,7 +11,7 @@ from sweeper.training.device import DeviceData, Images
 from sweeper.training.ledger import Ledger
 from sweeper.training.losses import Loss
 
-CHUNK = 500
+CHUNK = 512
 """Images that go through a network at once, in training and evaluation; losses and gradients are added up."""
 
 SIDE_BY_SIDE, SIDE_BY_SIDE_CONV = 100, 4

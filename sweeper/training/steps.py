@@ -50,6 +50,9 @@ class Steps(Protocol):
         ...
 
 
+_COST = StepCost(gradients=1)
+
+
 class GradientSteps:
     """Steps down the gradient of batches; a batch may be the whole training set.
 
@@ -73,6 +76,7 @@ class GradientSteps:
         memory_format: torch.memory_format,
     ) -> None:
         self._network = network
+        self._parameters = list(network.parameters())
         self._optimizer = optimizer
         self._loss = loss
         self._data = data
@@ -105,7 +109,7 @@ class GradientSteps:
     def can_step(self) -> bool:
         """Whether the budget pays for the next batch."""
         k = self._batch % (len(self._edges) - 1)
-        return self._ledger.affords(StepCost(gradients=1), self._edges[k + 1] - self._edges[k])
+        return self._ledger.affords(_COST, self._edges[k + 1] - self._edges[k])
 
     def step(self) -> None:
         """Take a step on the next batch."""
@@ -115,7 +119,8 @@ class GradientSteps:
         self._batch += 1
         self._set_lr()
         self._ledger.gradient(end - start)
-        self._optimizer.zero_grad()
+        for parameter in self._parameters:
+            parameter.grad = None
         for first in range(start, end, CHUNK):
             self._add_gradient(slice(first, min(first + CHUNK, end)), of=end - start)
         self._optimizer.step()
@@ -131,7 +136,7 @@ class GradientSteps:
         if self._starting_loss is None:
             self._starting_loss = loss.item()
         (loss if n == of else loss * (n / of)).backward()  # type: ignore[no-untyped-call]
-        self._total += loss.detach() * n  # stays on the device: .item() would wait for it each step
+        self._total.add_(loss.detach(), alpha=n)  # stays on the device: .item() would wait for it each step
         self._seen += n
 
     def report_loss(self) -> float:

@@ -106,7 +106,10 @@ def test_what_is_not_given_is_torchs_default(
     weight = torch.nn.Parameter(torch.zeros(2, 2))
     (group,) = optimizers.build(name, [weight]).param_groups
     (default,) = torch_class([weight]).param_groups  # type: ignore[call-arg]
-    assert group == {**default, **differs}
+    how = {"fused", "foreach"}  # the step is computed: no setting of the rule
+    assert {key: v for key, v in group.items() if key not in how} == {
+        key: v for key, v in {**default, **differs}.items() if key not in how
+    }
 
 
 @pytest.mark.parametrize("row", optimizers.properties(), ids=lambda row: row["name"])
@@ -129,3 +132,38 @@ def test_an_unknown_optimizer_is_refused_with_the_legal_names() -> None:
         "optimizer 'adma' is unknown; legal: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, nadam, "
         "gd, lbfgs, bfgs, newton, random_search, local_search"
     )
+
+
+# --- how the step is computed -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BY_GRADIENT)
+def test_a_fused_step_is_torchs_plain_one_but_for_rounding(name: str) -> None:
+    moved = []
+    for fused in (True, False):
+        weight = parameter(W)
+        optimizer = optimizers.build(name, [weight])
+        if not fused:
+            for group in optimizer.param_groups:
+                group["fused"] = None
+        for _ in range(3):
+            weight.grad = torch.tensor(DW)
+            optimizer.step()
+        moved.append(weight.detach())
+    torch.testing.assert_close(*moved, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adagrad", "adam", "adamw"])
+def test_rules_that_gain_by_it_are_fused_on_a_cpu_and_left_to_torch_elsewhere(name: str) -> None:
+    def fused(device: str) -> list[object]:
+        weight = torch.nn.Parameter(torch.zeros(2, 2, device=device))
+        return [group["fused"] for group in optimizers.build(name, [weight]).param_groups]
+
+    assert fused("cpu") == [True]
+    assert fused("meta") == [None]
+
+
+def test_without_weight_decay_there_is_one_group() -> None:
+    layer = torch.nn.Linear(3, 2)
+    assert len(optimizers.build("sgd", layer.parameters()).param_groups) == 1
+    assert len(optimizers.build("sgd", layer.parameters(), weight_decay=0.1).param_groups) == 2

@@ -437,6 +437,17 @@ def test_a_batch_holds_the_images_that_were_asked_for_in_that_order(images: Data
     )
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("index", [slice(3, 8), torch.tensor([7, 3, 3])])
+def test_however_a_batch_is_made_its_numbers_are_the_same(
+    images: Dataset, index: torch.Tensor | slice, memory_format: torch.memory_format
+) -> None:
+    data = DeviceData(images, CPU)
+    found, _ = data.batch(data.train, index, memory_format)
+    mean, std = (torch.tensor(each).reshape(1, 3, 1, 1) for each in (images.mean, images.std))
+    assert torch.equal(found, (data.train.pixels[index] - mean) * (1 / std))
+
+
 def test_who_wants_no_gpu_trains_on_the_cpu_and_is_told_its_name() -> None:
     chosen = device.choose(wants_gpu=False)
     assert chosen == CPU
