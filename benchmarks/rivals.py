@@ -76,6 +76,11 @@ def proposed(experiment: Experiment, number: int, proposal: Mapping[str, Any]) -
     return ArmTrials(experiment, arm).proposed(number, dict(proposal), independent=False)
 
 
+def _number(trial_id: str) -> int:
+    """The number of a trial of Tune's, which its seed is made from as Sweeper makes its trials'."""
+    return int(trial_id.rpartition("_")[2])
+
+
 class Trained(tune.Trainable):
     """A trial in Ray Tune, an epoch a step; `config` is a proposal, or a whole trial under `trial`."""
 
@@ -88,7 +93,7 @@ class Trained(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in the same process."""
         given = new_config.get("trial")
-        self._trainer.begin(given or proposed(self._experiment, 1 + hash(self.trial_id) % 10**6, new_config))
+        self._trainer.begin(given or proposed(self._experiment, _number(self.trial_id), new_config))
         self._epoch, self._began = 0, time.time()
         return True
 
@@ -111,7 +116,8 @@ def as_function(config: dict[str, Any], experiment: Experiment, dataset: Dataset
     """The same trial as a function, the way that Tune's documentation shows first."""
     trainer = Trainer(experiment, dataset, use_gpu=False)
     began = time.time()
-    trainer.begin(config.get("trial") or proposed(experiment, 1, config))
+    number = _number(tune.get_context().get_trial_id())
+    trainer.begin(config.get("trial") or proposed(experiment, number, config))
     for epoch in range(1, experiment.budget.epochs + 1):
         start = time.time()
         stretch = trainer.advance(epoch)
