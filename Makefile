@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO_STORE := $(or $(SWEEPER_STORE),sqlite:///demo-out/sweeper.db)
 
-.PHONY: help install demo test chaos check format secrets clean
+.PHONY: help install demo test chaos bench check format secrets clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -45,6 +45,14 @@ endif
 chaos: $(INSTALLED)  ## hundreds of kills on SQLite and PostgreSQL, about 40 minutes; CHAOS_ARGS='--inline 50' for fewer
 	PYTHONPATH=tests $(BIN)/python -m chaos.long $(CHAOS_ARGS)
 
+# One after the other, on an otherwise idle machine: what they print is quoted in docs/performance.md.
+BENCH := startup overhead training scale reading efficiency time_to_loss
+
+bench: $(INSTALLED)  ## what Sweeper costs, beside Ray Tune and plain loops, in bench-out/; BENCH='startup' for one
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	mkdir -p bench-out
+	for name in $(BENCH); do $(BIN)/python benchmarks/$$name.py --json bench-out/$$name.json || exit 1; done
+
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -65,4 +73,4 @@ secrets:  ## the tokens and the passwords that docker-compose.yml wants, in secr
 	done
 
 clean:  ## remove what the others made
-	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache

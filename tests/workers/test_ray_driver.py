@@ -99,8 +99,8 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
     make_experiment: Any, images: Dataset, make_trial: MakeTrial, tmp_path: Path
 ) -> None:
     experiment: Experiment = make_experiment("checkpoint.every_epochs=1", f"checkpoint.directory={tmp_path}")
-    actor = Actor(experiment, images, 0.0, CheckpointFiles(str(tmp_path)))
-    actor.prepare()
+    actor = Actor(0.0, CheckpointFiles(str(tmp_path)))
+    actor.prepare(experiment, images)
     trial: Trial = make_trial()
     unreadable = actor.advance(Assignment(trial, 2, Checkpoint(1, 1)), 2)
     assert isinstance(unreadable, Unreadable)
@@ -128,7 +128,7 @@ class Recorder:
     def options(self, name: str) -> "Recorder":
         return self
 
-    def remote(self) -> str:
+    def remote(self, *given: object) -> str:
         return "preparing"
 
 
@@ -148,13 +148,13 @@ def test_a_worker_that_waits_for_room_is_given_time_and_one_that_is_stuck_is_rep
     monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
     workers = RayWorkers()  # type: ignore[call-arg]
     workers._placement = Placement(1, 0, 1)
-    workers._agency = Agency((None, None), **NOWHERE)
+    workers._agency = Agency(**NOWHERE)
     workers._crew = Crew(workers._placement, workers._agency, lambda: [node])
     workers._wakefulness, workers._vacancy, workers._unheard = Wakefulness(), Vacancy(60), []
     assert workers.wait(0) == []
     (coming,) = workers._crew.workers
     assert coming.deadline == math.inf, "it may wait for room for as long as it takes"
-    coming.arrived(Arrival("a", "host", ""))
+    coming.arrived(Arrival("a", "host", ""), ())
     assert (coming.call, coming.limit_s) == ("preparing", PREPARE_S)
     coming.deadline = 0
     assert workers.wait(0) == []
@@ -170,7 +170,7 @@ def test_an_autoscaler_is_asked_for_what_can_be_used_and_the_request_is_taken_ba
     monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
     workers = RayWorkers()  # type: ignore[call-arg]
     workers._placement, workers._asked_for, workers._unheard = placement, None, []
-    workers._crew = Crew(placement, RayAgency((None, None), **NOWHERE), lambda: [])
+    workers._crew = Crew(placement, RayAgency(**NOWHERE), lambda: [])
     workers._look()
     workers._look()
     workers.close()
@@ -194,7 +194,7 @@ def test_a_worker_can_be_discarded_that_was_lost_when_the_others_could_not_start
     monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
     monkeypatch.setattr(RayWorkers, "_look", lambda self: None)
     workers = RayWorkers()  # type: ignore[call-arg]
-    workers._crew = Crew(Placement(1, 0, 2), RayAgency((None, None), **NOWHERE), lambda: [])
+    workers._crew = Crew(Placement(1, 0, 2), RayAgency(**NOWHERE), lambda: [])
     workers._crew.workers += [busy, starting]
     workers._wakefulness, workers._unheard = Wakefulness(), []
     with pytest.raises(ClusterError, match="can't start"):

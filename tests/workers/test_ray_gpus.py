@@ -34,9 +34,9 @@ assert placement == Placement(1, 1.0, 2, may_share=True), placement
 class Pretending(Actor):
     '''A worker that pretends to have a GPU of 16 GiB, which is not enough for adagrad unless it is whole.'''
 
-    def prepare(self):
-        device = super().prepare()
-        begin, gpus = self._trainer.begin, self._given[2]
+    def prepare(self, *given):
+        device = super().prepare(*given)
+        begin, gpus = self._trainer.begin, self._gpus
 
         def hungry(trial, *rest):
             if trial.key.optimizer == "adagrad" and gpus < 1:

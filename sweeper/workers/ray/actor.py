@@ -64,10 +64,8 @@ class Actor:
 
     _trainer: "Trainer"
 
-    def __init__(
-        self, experiment: Experiment, dataset: Dataset, gpus: float, checkpoints: CheckpointFiles | None
-    ) -> None:
-        self._given = (experiment, dataset, gpus, checkpoints)
+    def __init__(self, gpus: float, checkpoints: CheckpointFiles | None) -> None:
+        self._gpus, self._checkpoints = gpus, checkpoints
 
     def hello(self) -> Arrival:
         """Where it runs, as soon as it runs."""
@@ -75,13 +73,16 @@ class Actor:
         gpu = ",".join(context.get_accelerator_ids().get("GPU", []))
         return Arrival(context.get_node_id(), socket.gethostname(), gpu)
 
-    def prepare(self) -> str:
+    def prepare(self, experiment: Experiment, dataset: Dataset) -> str:
         """Import torch and take the images in; gives the device's model."""
         from sweeper.workers.trainer import Trainer
 
-        experiment, dataset, gpus, checkpoints = self._given
         self._trainer = Trainer(
-            experiment, dataset, use_gpu=gpus > 0, gpu_share=min(gpus, 1.0), checkpoints=checkpoints
+            experiment,
+            dataset,
+            use_gpu=self._gpus > 0,
+            gpu_share=min(self._gpus, 1.0),
+            checkpoints=self._checkpoints,
         )
         return self._trainer.device
 

@@ -1,8 +1,6 @@
 """Makes worker processes and ends them."""
 
 import itertools
-from typing import Any
-
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -18,11 +16,10 @@ from sweeper.workers.ray.worker import Worker
 
 
 class RayAgency:
-    """Makes actors and kills them. `data` are the experiment and the images, in the object store."""
+    """Makes actors and kills them."""
 
     def __init__(
         self,
-        data: tuple[Any, Any],
         *,
         sweep: str,
         token: int,
@@ -30,7 +27,6 @@ class RayAgency:
         checkpoints: CheckpointFiles | None,
         actor: type[Actor],
     ) -> None:
-        self._data = data
         self._sweep, self._token, self._namespace = sweep, token, namespace
         self._checkpoints = checkpoints
         self._actor = actor
@@ -49,7 +45,7 @@ class RayAgency:
                 num_cpus=need.cpus,
                 num_gpus=need.gpus,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
-            ).remote(*self._data, need.gpus, self._checkpoints)
+            ).remote(need.gpus, self._checkpoints)
         except (RayError, ValueError) as error:  # ValueError: the name is taken, or no such share of a GPU
             raise ClusterError(f"Ray worker {name}: {first_line(error)}") from error
         call = actor.hello.options(name="start").remote()

@@ -66,9 +66,7 @@ class RayWorkers:
         self._unheard: list[Lost] = []
         if n_ended := predecessors.end_older(namespace, sweep, token):
             logger.info("sweep %s: ended %d workers of an earlier coordinator", sweep, n_ended)
-        self._dataset = ray.put(dataset)
         self._agency = RayAgency(
-            (ray.put(experiment), self._dataset),
             sweep=sweep,
             token=token,
             namespace=namespace,
@@ -82,6 +80,8 @@ class RayWorkers:
         except ClusterError:
             self.close()
             raise
+        # While their processes start.
+        self._given = (ray.put(experiment), ray.put(dataset))
 
     @property
     def n_ready(self) -> int:
@@ -177,7 +177,7 @@ class RayWorkers:
             return _lost(worker, death)
         if isinstance(result, Arrival):
             if worker.stage is Stage.COMING:
-                worker.arrived(result)
+                worker.arrived(result, self._given)
             return None
         if not worker.is_ready:
             self._welcome(worker, result)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -73,11 +74,11 @@ class Worker:
         """Whether it is ready and may take a trial."""
         return self.is_ready and self.call is None and self.trial is None and not self.is_leaving
 
-    def arrived(self, arrival: Arrival) -> None:
-        """Its process runs: let it make itself ready, which takes seconds."""
+    def arrived(self, arrival: Arrival, given: Sequence[Any]) -> None:
+        """Its process runs: let it make itself ready with what it is `given`, which takes seconds."""
         self.node_id, self.host, self.gpu = arrival.node_id, arrival.host, arrival.gpu
         self.stage = Stage.PREPARING
-        self.call = self.actor.prepare.options(name="start").remote()
+        self.call = self.actor.prepare.options(name="start").remote(*given)
         self.limit_s, self.deadline = PREPARE_S, time.monotonic() + PREPARE_S
 
     def take(self, trial: Trial, attempt: int, checkpoint: Checkpoint | None) -> None:
