@@ -1,6 +1,7 @@
 """Makes worker processes and ends them."""
 
 import itertools
+
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
