@@ -10,6 +10,8 @@ system's cache, medians are compared. The stages are of further runs, with the c
 """
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,35 @@ from typing import Any
 
 import measured
 
-SIDES = ("floor", "sweeper run", "stages")
+FLOOR = """
+import json, logging, time
+import ray
+
+ray.init(
+    address="local", num_cpus=2, include_dashboard=False, object_store_memory=2**28,
+    log_to_driver=False, logging_level=logging.ERROR,
+)
+reached = {"Ray is up": time.time()}
+
+@ray.remote(num_cpus=1)
+class Torch:
+    def __init__(self):
+        import torch
+        self.weight = torch.zeros(1, requires_grad=True)
+    def ready(self):
+        pass
+    def step(self):
+        import torch
+        self.weight.sum().backward()
+        torch.optim.SGD([self.weight]).step()
+
+actors = [Torch.remote() for _ in range(2)]
+ray.get([actor.ready.remote() for actor in actors])
+reached["two actors have imported torch"] = time.time()
+ray.get([actor.step.remote() for actor in actors])
+reached["they have taken a step"] = time.time()
+print(json.dumps(reached))
+"""
 EXPERIMENT = """
 [experiment]
 name = "startup"
@@ -43,7 +73,7 @@ def main() -> None:
     parser = measured.options(__doc__)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--train-size", type=int, default=45_000)
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("stages",), help=argparse.SUPPRESS)
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
@@ -53,9 +83,10 @@ def main() -> None:
         return
     taken: dict[str, list[float]] = {}
     for repetition in range(given.repetitions):
-        now = {f"floor: {name}": at for name, at in _timed("floor", given.train_size).items()}
+        now = {f"floor: {name}": at for name, at in _floor().items()}
         now["sweeper run: the first step begins"] = _sweeper_run(given.train_size)
-        now |= {f"stages: {name}": at for name, at in _timed("stages", given.train_size).items()}
+        asked = ("--side", "stages", "--began", time.time(), "--train-size", given.train_size)
+        now |= {f"stages: {name}": at for name, at in measured.side("startup.py", *asked).items()}
         for name, at in now.items():
             taken.setdefault(name, []).append(at)
         measured.progress(f"{repetition + 1}: {now}")
@@ -66,11 +97,6 @@ def main() -> None:
     ]
     measured.show(f"Seconds since the process was started, {given.repetitions} repetitions", table)
     measured.save(given.json, "startup", {"startup": table}, seconds=taken)
-
-
-def _timed(side: str, train_size: int) -> dict[str, float]:
-    began = time.time()
-    return measured.side("startup.py", "--side", side, "--began", began, "--train-size", train_size)
 
 
 def _sweeper_run(train_size: int) -> float:
@@ -95,39 +121,16 @@ def _first_step(store: str) -> float:
     return float((dispatched + trials["setup_s"]).min())
 
 
-def _floor(began: float) -> dict[str, float]:
-    import ray
-
-    from sweeper.workers.ray.connection import cluster
-
-    @ray.remote(num_cpus=1)
-    class Torch:
-        def __init__(self) -> None:
-            import torch
-
-            self._weight = torch.zeros(1, requires_grad=True)
-
-        def ready(self) -> None:
-            pass
-
-        def step(self) -> None:
-            import torch
-
-            self._weight.sum().backward()
-            torch.optim.SGD([self._weight]).step()
-
-    with cluster(None, n_cpus=2, image_bytes=0):
-        up = time.time() - began
-        actors = [Torch.remote() for _ in range(2)]
-        ray.get([actor.ready.remote() for actor in actors])
-        imported = time.time() - began
-        ray.get([actor.step.remote() for actor in actors])
-        stepped = time.time() - began
-    return {
-        "Ray is up": up,
-        "two actors have imported torch": imported,
-        "they have taken a step": stepped,
-    }
+def _floor() -> dict[str, float]:
+    # Like Sweeper, without a token in the user's home, and without statistics to Ray's makers.
+    private = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, **private, "OMP_NUM_THREADS": "1"}
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", FLOOR], check=True, capture_output=True, text=True, env=environment
+    )
+    reached: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return {stage: at - began for stage, at in reached.items()}
 
 
 def _stages(began: float, train_size: int) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""The images of a sweep, read beside whatever else has to be begun: Ray takes seconds to start."""
+"""What a sweep needs besides its workers, made ready while Ray starts, which takes seconds."""
 
 import threading
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 
 from sweeper.experiment import Experiment
@@ -33,3 +34,5 @@ class Loading:
             self._read.set_result(data.read(self._experiment, self._source))
         except BaseException as error:
             self._read.set_exception(error)
+        # Half a second, which it would take from the workers that start later.
+        import_module("sweeper.search")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
-from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from sweeper.workers.ray.plan import Need, Node
@@ -47,6 +46,8 @@ def ask_for(need: Need, n_workers: int) -> None:
 
     The latest request of all counts until the next; where there is no autoscaler nobody reads it.
     """
+    from ray.autoscaler.sdk import request_resources  # a tenth of a second, which a private cluster can spare
+
     bundle = {"CPU": need.cpus, **({"GPU": need.gpus} if need.gpus else {})}
     with contextlib.suppress(RayError, RuntimeError, OSError):
         request_resources(bundles=[bundle] * min(n_workers, MOST_BUNDLES))
