@@ -22,7 +22,6 @@ TPE's. Memory is the process's peak, everything imported. The store is SQLite on
 
 import argparse
 import contextlib
-import os
 import resource
 import tempfile
 import time
@@ -408,7 +407,7 @@ class WritersTime:
 def size_mb(url: str) -> float:
     """What the store takes on the disk."""
     if url.startswith("sqlite:///"):
-        return os.path.getsize(url.removeprefix("sqlite:///")) / 1e6
+        return Path(url.removeprefix("sqlite:///")).stat().st_size / 1e6
     import psycopg
 
     with psycopg.connect(url) as connection:

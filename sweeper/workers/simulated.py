@@ -23,8 +23,8 @@ def bowl(trial: Trial, epoch: int) -> float:
 class SimulatedWorkers:
     """Keeps the contract of `Workers` with `n_slots` slots.
 
-    At each `wait` up to `at_once` of them answer, in the order in which they were asked. An epoch says that it
-    took `epoch_s`, which decides how far the coordinator sends a worker.
+    At each `wait` up to `at_once` of them answer, in the order in which they were asked. Epochs are said to
+    take `epoch_s`, by which the coordinator decides how far to send a worker.
     """
 
     def __init__(

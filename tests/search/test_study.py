@@ -1,4 +1,5 @@
 import math
+import random
 from collections.abc import Callable
 
 import optuna
@@ -90,6 +91,21 @@ def test_the_best_and_the_latest_results_are_remembered_in_their_order() -> None
             (r for k, r in enumerate(results[:850]) if k != 3), key=lambda r: r.score, reverse=higher
         )
         assert sorted(kept[:50]) == sorted(int(r.proposal["lr"]) for r in earlier[:50])
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_was_forgotten_would_not_be_remembered_later(higher: bool) -> None:
+    stream = random.Random(0)
+    all_of_them: list[Result] = []
+    remembered: list[Result] = []
+    for epoch in range(1_000):
+        state = stream.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED])
+        result = Result({}, state, float(stream.randrange(20)), epoch)
+        all_of_them.append(result)
+        remembered.append(result)
+        if epoch % 100 == 0:
+            remembered = worth_remembering(remembered, higher_is_better=higher)
+            assert remembered == worth_remembering(all_of_them, higher_is_better=higher)
 
 
 @pytest.mark.parametrize("mode", ["per_optimizer", "joint"])
