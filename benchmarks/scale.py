@@ -12,8 +12,7 @@ What the simulated workers themselves cost is not the coordinator's: the process
 within their methods is taken off, and the time that they sleep because nobody is under way (what is left of
 the wall time has the waits of the two threads for each other, and for the disk). All of it is then divided by
 the records, and again by the trials: asks, commits and all, so a trial's share includes its ten records. The
-two threads' processor time is given apart, per record. An ask is one call of the agenda's, of which half are
-TPE's. Memory is the process's peak, everything imported. The store is SQLite on this machine's disk, or with
+two threads' processor time is given apart, per record. An ask is one call of the agenda's; all are TPE's. Memory is the process's peak, everything imported. The store is SQLite on this machine's disk, or with
 `--postgres` a server on this machine that waits for its disk.
 
     python benchmarks/scale.py
@@ -60,7 +59,7 @@ from sweeper.workers import Advanced, Lost, Slot
 from sweeper.workers.simulated import SimulatedWorkers
 
 NAME = "large"
-EPOCHS = 10
+EPOCHS = 12
 EPOCH_S = 5.0
 AT_ONCE = 10
 LEASE_S = 30.0

@@ -38,6 +38,13 @@ ORDER: Mapping[type[Any], int] = {
 }
 """In which order a trial's writes come, until it is begun again; the others are of the whole sweep."""
 
+# Statements are made once: that takes as long as executing them.
+IDS = sa.select(trials.c.id, trials.c.optimizer, trials.c.phase, trials.c.number).where(
+    trials.c.sweep_id == sa.bindparam("sweep"),
+    sa.tuple_(trials.c.optimizer, trials.c.phase, trials.c.number).in_(sa.bindparam("keys", expanding=True)),
+)
+CURRENT = sa.select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(sa.bindparam("ids", expanding=True)))
+
 
 class Committer:
     """Commits writes under a lease, each transaction fenced by its first statement."""
@@ -158,12 +165,8 @@ class Committer:
     def _trial_ids(self, connection: sa.Connection, keys: Iterable[TrialKey]) -> dict[TrialKey, int]:
         wanted = set(keys)
         if unknown := {key for key in wanted if key not in self._ids}:
-            key = sa.tuple_(trials.c.optimizer, trials.c.phase, trials.c.number)
-            query = sa.select(trials.c.id, trials.c.optimizer, trials.c.phase, trials.c.number).where(
-                trials.c.sweep_id == self._lease.sweep_id,
-                key.in_([(k.optimizer, k.phase.value, k.number) for k in unknown]),
-            )
-            for row in connection.execute(query):
+            sought = [(key.optimizer, key.phase.value, key.number) for key in unknown]
+            for row in connection.execute(IDS, {"sweep": self._lease.sweep_id, "keys": sought}):
                 self._ids[TrialKey(row.optimizer, Phase(row.phase), row.number)] = row.id
         return {key: self._ids[key] for key in wanted}
 
@@ -198,13 +201,17 @@ def _by_kind(writes: list[Write]) -> Iterator[tuple[type[Any], list[Any]]]:
 
 def _insert_once(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:
     """Insert the rows that are not there yet: a commit that we never heard of may have succeeded."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).on_conflict_do_nothing(), new)
+    connection.execute(_insert_of(table, connection.dialect.name), new)
+
+
+@functools.cache
+def _insert_of(table: sa.Table, dialect: str) -> sa.Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def _current_attempts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]:
-    query = sa.select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(list(ids)))
-    return {row.id: row.attempt for row in connection.execute(query)}
+    return {row.id: row.attempt for row in connection.execute(CURRENT, {"ids": list(ids)})}
 
 
 def _update(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:

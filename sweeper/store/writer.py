@@ -25,6 +25,11 @@ QUEUE_LIMIT = 10_000
 BATCH_LIMIT = 1_000
 """Calls of `put` in one transaction: it has to end well within the lease."""
 
+MANY = 10
+GATHER_S = 0.02
+"""After a transaction of so many calls of `put` the writer pauses: that many come from many workers, which
+don't wait for it, and fewer, larger transactions leave the coordinator's thread more of the processor."""
+
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
 """How long to wait before a commit is tried again on a database that is away: doubling from first to last."""
@@ -223,6 +228,8 @@ class WriterThread:
                 self._waiting.popleft()
             self._done += writes
             self._changed.notify_all()
+        if len(batch) >= MANY:
+            time.sleep(GATHER_S)
         return True
 
 
