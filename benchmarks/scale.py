@@ -1,19 +1,22 @@
 """Does one coordinator keep up with 1,000 workers, however many trials its sweep has already?
 
-A store is filled with a sweep of six optimizers (tpe, ten epochs a trial): `--known` trials that have ended,
-and as many under way as there are workers, each with a checkpoint after another of its epochs. A process of
-its own then takes the sweep over with all that `sweeper resume` puts together for it: agenda, search, judges,
-meter, the writer's thread and the coordinator itself. Only the workers are simulated: they train nothing, ten
-of them report at a time, an epoch each, and say that it took them five seconds, so that nobody is sent
-further. Once every worker has reported, the next `--measured` trials are measured; others begin in their
-places.
+A store is filled with a sweep of six optimizers (tpe, twelve epochs a trial): `--known` trials that have
+ended, and as many under way as there are workers, each with a checkpoint after another of its epochs. A
+process of its own then takes the sweep over with all that `sweeper resume` puts together for it: agenda,
+search, judges, meter, the writer's thread and the coordinator itself. Only the workers are simulated: they
+train nothing, ten of them report at a time, an epoch each, and say that it took them five seconds, so that
+nobody is sent further. Once every worker has reported, the next `--measured` trials are measured; others
+begin in their places.
 
 What the simulated workers themselves cost is not the coordinator's: the processor time that its thread spends
-within their methods is taken off, and the time that they sleep because nobody is under way (what is left of
-the wall time has the waits of the two threads for each other, and for the disk). All of it is then divided by
-the records, and again by the trials: asks, commits and all, so a trial's share includes its ten records. The
-two threads' processor time is given apart, per record. An ask is one call of the agenda's; all are TPE's. Memory is the process's peak, everything imported. The store is SQLite on this machine's disk, or with
-`--postgres` a server on this machine that waits for its disk.
+within their methods is taken off, and the time that they sleep because nobody is under way. What is left of
+the wall time has the waits of the two threads for each other, for the disk, and for a processor where the
+machine does other things as well. All of it is divided by the records, and all of it again by the trials:
+asks, commits and all, so a trial's share includes its twelve records. The processor time of the coordinator's
+thread and of the writer's is given apart. An ask is one call of the agenda's; all are TPE's. Memory is the
+process's peak, everything imported; resuming is everything from opening the store to the first handing out.
+The store is SQLite on this machine's disk, or with `--postgres` a server on this machine that waits for its
+disk.
 
     python benchmarks/scale.py
     python benchmarks/scale.py --known 1000 --workers 100 --measured 200 --postgres

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from time import sleep
 from typing import Protocol
 
 from sweeper.errors import StoreAwayError, SweeperError
@@ -229,7 +230,7 @@ class WriterThread:
             self._done += writes
             self._changed.notify_all()
         if len(batch) >= MANY:
-            time.sleep(GATHER_S)
+            sleep(GATHER_S)
         return True
 
 

@@ -90,6 +90,29 @@ def test_what_gathers_during_a_commit_is_the_next_transaction(make_trial: Callab
     assert [len(batch) for batch in committer.batches] == [1, 9]
 
 
+def test_only_after_a_large_transaction_the_writer_pauses_to_gather_more(
+    make_trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused_after: list[int] = []
+    committer = SlowCommitter()
+
+    def pause(seconds: float) -> None:
+        paused_after.append(len(committer.batches[-1]))
+
+    monkeypatch.setattr(writer_module, "sleep", pause)
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    time.sleep(0.1)  # the thread has taken the first write and waits in its commit
+    for number in range(1, 1 + writer_module.MANY):
+        writer.put(plan(make_trial, number))
+    committer.open.set()
+    until_acknowledged(writer, 1 + writer_module.MANY)
+    writer.put(plan(make_trial, 99))
+    writer.close()
+    assert [len(batch) for batch in committer.batches] == [1, writer_module.MANY, 1]
+    assert paused_after == [writer_module.MANY]
+
+
 def test_nothing_is_acknowledged_before_its_commit(make_trial: Callable[..., Trial]) -> None:
     committer = SlowCommitter()
     writer = WriterThread(committer)  # type: ignore[arg-type]
