@@ -41,7 +41,8 @@ ORDER: Mapping[type[Any], int] = {
 # Statements are made once: that takes as long as executing them.
 IDS = sa.select(trials.c.id, trials.c.optimizer, trials.c.phase, trials.c.number).where(
     trials.c.sweep_id == sa.bindparam("sweep"),
-    sa.tuple_(trials.c.optimizer, trials.c.phase, trials.c.number).in_(sa.bindparam("keys", expanding=True)),
+    # For three columns as a tuple SQLite would look at every trial of the sweep.
+    *(trials.c[name].in_(sa.bindparam(name, expanding=True)) for name in ("optimizer", "phase", "number")),
 )
 CURRENT = sa.select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(sa.bindparam("ids", expanding=True)))
 
@@ -165,9 +166,15 @@ class Committer:
     def _trial_ids(self, connection: sa.Connection, keys: Iterable[TrialKey]) -> dict[TrialKey, int]:
         wanted = set(keys)
         if unknown := {key for key in wanted if key not in self._ids}:
-            sought = [(key.optimizer, key.phase.value, key.number) for key in unknown]
-            for row in connection.execute(IDS, {"sweep": self._lease.sweep_id, "keys": sought}):
-                self._ids[TrialKey(row.optimizer, Phase(row.phase), row.number)] = row.id
+            sought = {
+                "optimizer": list({key.optimizer for key in unknown}),
+                "phase": list({key.phase.value for key in unknown}),
+                "number": list({key.number for key in unknown}),
+            }
+            for row in connection.execute(IDS, {"sweep": self._lease.sweep_id, **sought}):
+                key = TrialKey(row.optimizer, Phase(row.phase), row.number)
+                if key in unknown:
+                    self._ids[key] = row.id
         return {key: self._ids[key] for key in wanted}
 
 

@@ -28,7 +28,7 @@ from sweeper.store import (
     TrialPlanned,
     Write,
 )
-from sweeper.store.commit import grouped
+from sweeper.store.commit import IDS, grouped
 from sweeper.store.schema import attempts, epochs, trials
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -333,3 +333,13 @@ def test_each_trials_writes_stay_in_their_order(
     for number in range(6):
         key = make_trial("adam", number).key
         assert [w for w in in_groups if w.key == key] == [w for w in writes if w.key == key]  # type: ignore[union-attr]
+
+
+def test_a_trials_id_is_looked_up_without_reading_the_whole_sweep() -> None:
+    store = Store.open("sqlite://", create=True)
+    sought = IDS.params(sweep=1, optimizer=["adam", "sgd"], phase=["search"], number=[5, 7])
+    text = sought.compile(store.engine, compile_kwargs={"literal_binds": True}).string
+    with store.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+    assert "sweep_id=? AND optimizer=? AND phase=? AND number=?" in plan[0][-1]
+    store.close()
