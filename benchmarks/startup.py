@@ -77,9 +77,7 @@ def main() -> None:
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
-        measured.tell(
-            _floor(given.began) if given.side == "floor" else _stages(given.began, given.train_size)
-        )
+        measured.tell(_stages(given.began, given.train_size))
         return
     taken: dict[str, list[float]] = {}
     for repetition in range(given.repetitions):

@@ -52,7 +52,11 @@ def scores(
 
 def score(value: float | None, objective: str, loss: str, n_classes: int | None) -> float:
     """The score of one raw objective value; see `scores`."""
-    return float(scores([value], objective, loss, n_classes)[0])
+    chance = chance_level(objective, loss, n_classes)
+    if chance is None:
+        return float(scores([value], objective, loss, n_classes)[0])
+    bounded = value if value is not None and math.isfinite(value) else chance
+    return float(max(bounded, chance) if higher_is_better(objective) else min(bounded, chance))
 
 
 def best_first(

@@ -102,3 +102,12 @@ def test_a_trial_with_finite_losses_below_the_bound_has_not_diverged(
 
 def test_exactly_a_hundred_times_the_starting_loss_has_not_diverged() -> None:
     assert not scoring.has_diverged((200.0, None), 2.0)
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 0.0, 0.05, 0.3, 2.2, 9.5, 1e14])
+@pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
+@pytest.mark.parametrize("n_classes", [10, None])
+def test_one_score_is_that_of_many(value: float | None, objective: str, n_classes: int | None) -> None:
+    one = scoring.score(value, objective, "cross_entropy", n_classes)
+    (of_many,) = scoring.scores([value], objective, "cross_entropy", n_classes)
+    assert one == of_many or (math.isnan(one) and math.isnan(of_many))

@@ -89,11 +89,12 @@ class ArmSearch:
 
     def _guided(self, number: int) -> Trial:
         study = self._studies[number % len(self._studies)]
-        suggest = partial(suggest_all, distributions=self._trials.distributions)
+        searched = self._trials.distributions
+        suggest = partial(suggest_all, distributions=searched)
         for attempt in range(ATTEMPTS):
             again = f"again {attempt}" if attempt else ""
             seed = seeds.proposal(self._experiment.seed, self._trials.name, number, again)
-            proposal = study.propose(guided(seed, self._trials.zeroed(number)), suggest)
+            proposal = study.propose(guided(seed, searched, self._trials.zeroed(number)), suggest)
             trial = self._trials.proposed(number, proposal, independent=False)
             if not self._trials.is_repetition(trial):
                 break

@@ -12,6 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from sweeper import seeds, space
 from sweeper.experiment import ArmSpace
@@ -62,12 +63,29 @@ def random_draw(experiment_seed: int, arm: ArmSpace) -> Draw:
     return draw
 
 
-def guided(seed: int, fixed: Mapping[str, Any]) -> BaseSampler:
-    """TPE for one trial, with the proposals that `fixed` holds left as they are.
+class _TPE(TPESampler):
+    """TPE for a study whose trials all have the same parameters.
+
+    Optuna looks at every trial of the study to find out which parameters they share, anew for each sampler.
+    """
+
+    def __init__(self, seed: int, searched: Distributions) -> None:
+        super().__init__(n_startup_trials=1, seed=seed)
+        self._searched = {name: d for name, d in sorted(searched.items()) if not d.single()}
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All that is searched."""
+        return dict(self._searched)
+
+
+def guided(seed: int, searched: Distributions, fixed: Mapping[str, Any]) -> BaseSampler:
+    """TPE for one trial of a study of `searched`, with the proposals that `fixed` holds left as they are.
 
     A sampler serves one trial and is seeded by its number: in a rebuilt study an old one would repeat itself.
     """
-    sampler: BaseSampler = TPESampler(n_startup_trials=1, seed=seed)
+    sampler: BaseSampler = _TPE(seed, searched)
     if fixed:
         with warnings.catch_warnings():  # it has been "experimental" since Optuna 2.4
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

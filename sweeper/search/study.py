@@ -100,9 +100,10 @@ class Study:
         """A new study of the results worth remembering and of the trials that are under way."""
         self._study = optuna.create_study(direction="maximize" if self._higher else "minimize")
         self._optuna_numbers: dict[TrialKey, int] = {}
-        remembered = worth_remembering(self._results, higher_is_better=self._higher)
-        self._study.add_trials([self._frozen(result) for result in remembered])
-        self._n_told = len(remembered)
+        # What is forgotten now would never be remembered again: there are 50 better ones.
+        self._results = worth_remembering(self._results, higher_is_better=self._higher)
+        self._study.add_trials([self._frozen(result) for result in self._results])
+        self._n_told = len(self._results)
         for key in self._open:
             self._add_open(key)
 

@@ -1,9 +1,8 @@
 """Turns a coordinator's writes into SQL: one fenced transaction for as many as have gathered."""
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,19 +28,23 @@ from sweeper.store.writes import (
     Write,
 )
 
-# Statements are built once: that takes longer than running them. An update sets the columns of its rows.
-_KEY = (trials.c.optimizer, trials.c.phase, trials.c.number)
-_TRIAL_IDS = sa.select(trials.c.id, *_KEY).where(
-    trials.c.sweep_id == sa.bindparam("of_sweep"), sa.tuple_(*_KEY).in_(sa.bindparam("keys", expanding=True))
+ORDER: Mapping[type[Any], int] = {
+    TrialPlanned: 0,
+    AttemptStarted: 1,
+    EpochsRecorded: 2,
+    CheckpointSaved: 3,
+    AttemptEnded: 4,
+    TrialFinished: 5,
+}
+"""In which order a trial's writes come, until it is begun again; the others are of the whole sweep."""
+
+# Statements are made once: that takes as long as executing them.
+IDS = sa.select(trials.c.id, trials.c.optimizer, trials.c.phase, trials.c.number).where(
+    trials.c.sweep_id == sa.bindparam("sweep"),
+    # For three columns as a tuple SQLite would look at every trial of the sweep.
+    *(trials.c[name].in_(sa.bindparam(name, expanding=True)) for name in ("optimizer", "phase", "number")),
 )
-_UPDATE_TRIAL = sa.update(trials).where(trials.c.id == sa.bindparam("trial_id"))
-_UPDATE_CURRENT = _UPDATE_TRIAL.where(trials.c.attempt == sa.bindparam("of_attempt"))
-_CLOSE_ATTEMPT = sa.update(attempts).where(
-    attempts.c.trial_id == sa.bindparam("of_trial"), attempts.c.attempt == sa.bindparam("of_attempt")
-)
-_CURRENT_ATTEMPTS = sa.select(trials.c.id, trials.c.attempt).where(
-    trials.c.id.in_(sa.bindparam("ids", expanding=True))
-)
+CURRENT = sa.select(trials.c.id, trials.c.attempt).where(trials.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 class Committer:
@@ -76,7 +79,7 @@ class Committer:
         Raises FencedError where another coordinator has taken over or the sweep was deleted; then nothing is
         written. Raises StoreAwayError where the same may succeed later, and StoreError.
         """
-        groups = [(kind, list(group)) for kind, group in itertools.groupby(writes, type)]
+        groups = list(grouped(writes))
         reach(Point.BEFORE_COMMIT)
         with self._database.begin() as connection:
             is_asked = lease.renew(connection, self._lease)
@@ -102,7 +105,7 @@ class Committer:
     def _start(self, connection: sa.Connection, writes: list[AttemptStarted]) -> None:
         ids = self._trial_ids(connection, (write.key for write in writes))
         _insert_once(connection, attempts, [rows.attempt_row(ids[write.key], write) for write in writes])
-        _update_trials(connection, [rows.restarted_row(ids[write.key], write) for write in writes])
+        _update(connection, trials, [rows.restarted_row(ids[write.key], write) for write in writes])
         afresh = [ids[write.key] for write in writes if write.attempt > 1 and not write.gone_on_from]
         if afresh:
             none = {"checkpoint_attempt": None, "checkpoint_epoch": None}
@@ -115,35 +118,23 @@ class Committer:
         if accepted:
             new = [rows.epoch_row(ids[w.key], w.attempt, record) for w in accepted for record in w.records]
             _insert_once(connection, epochs, new)
-            _update_trials(connection, [rows.progress_row(ids[write.key], write) for write in accepted])
+            _update(connection, trials, [rows.progress_row(ids[write.key], write) for write in accepted])
 
     def _save_checkpoints(self, connection: sa.Connection, writes: list[CheckpointSaved]) -> None:
-        for write in writes:
-            saved = write.checkpoint
-            trial_id = self._trial_ids(connection, [write.key])[write.key]
-            values = {"checkpoint_attempt": saved.attempt, "checkpoint_epoch": saved.epoch}
-            _update_current(connection, trial_id, saved.attempt, values)
+        ids = self._trial_ids(connection, (write.key for write in writes))
+        _update(connection, trials, [rows.checkpoint_row(ids[w.key], w.checkpoint) for w in writes])
 
     def _end_attempts(self, connection: sa.Connection, writes: list[AttemptEnded]) -> None:
-        for write in writes:
-            trial_id = self._trial_ids(connection, [write.key])[write.key]
-            _close_attempt(connection, trial_id, write.attempt, write.ended_at, write.why, write.strike)
-            _update_current(connection, trial_id, write.attempt, {"state": TrialState.QUEUED.value})
+        ids = self._trial_ids(connection, (write.key for write in writes))
+        _update(connection, attempts, [rows.ended_row(ids[write.key], write) for write in writes])
+        _update(connection, trials, [rows.requeued_row(ids[write.key], write) for write in writes])
 
     def _finish(self, connection: sa.Connection, writes: list[TrialFinished]) -> None:
-        for write in writes:
-            trial_id = self._trial_ids(connection, [write.key])[write.key]
-            failed = write.state is TrialState.FAILED
-            why = write.error if failed and write.error else write.state.value
-            _close_attempt(connection, trial_id, write.attempt, write.finished_at, why, failed)
-            values: Row = {"state": write.state.value, "finished_at": write.finished_at}
-            values["error"] = write.error
-            if write.test is not None:
-                values |= {
-                    "test_loss": rows.finite(write.test.loss),
-                    "test_accuracy": rows.finite(write.test.accuracy),
-                }
-            _update_current(connection, trial_id, write.attempt, values)
+        ids = self._trial_ids(connection, (write.key for write in writes))
+        _update(connection, attempts, [rows.ended_row(ids[write.key], write) for write in writes])
+        _update(connection, trials, [rows.finished_row(ids[write.key], write) for write in writes])
+        for write in writes:  # nothing more will come of it
+            self._ids.pop(write.key, None)
 
     def _choose_finals(self, connection: sa.Connection, writes: list[FinalsChosen]) -> None:
         finals = (trials.c.sweep_id == self._lease.sweep_id) & (trials.c.phase == Phase.FINAL.value)
@@ -174,43 +165,72 @@ class Committer:
 
     def _trial_ids(self, connection: sa.Connection, keys: Iterable[TrialKey]) -> dict[TrialKey, int]:
         wanted = set(keys)
-        if unknown := {
-            key for key in wanted if key not in self._ids
-        }:  # a set of all ids would grow with them
-            keys_of = [(key.optimizer, key.phase.value, key.number) for key in unknown]
-            asked = {"of_sweep": self._lease.sweep_id, "keys": keys_of}
-            for row in connection.execute(_TRIAL_IDS, asked):
-                self._ids[TrialKey(row.optimizer, Phase(row.phase), row.number)] = row.id
+        if unknown := {key for key in wanted if key not in self._ids}:
+            sought = {
+                "optimizer": list({key.optimizer for key in unknown}),
+                "phase": list({key.phase.value for key in unknown}),
+                "number": list({key.number for key in unknown}),
+            }
+            for row in connection.execute(IDS, {"sweep": self._lease.sweep_id, **sought}):
+                key = TrialKey(row.optimizer, Phase(row.phase), row.number)
+                if key in unknown:
+                    self._ids[key] = row.id
         return {key: self._ids[key] for key in wanted}
+
+
+def grouped(writes: Iterable[Write]) -> Iterator[tuple[type[Any], list[Any]]]:
+    """The writes by kind, in an order that comes to the same as theirs: a statement each, not one a write.
+
+    Different trials' writes don't concern each other. Each trial's stay in their order, as do plans; and none
+    passes a write of the whole sweep.
+    """
+    together: list[Write] = []
+    latest: dict[TrialKey, int] = {}
+    for write in writes:
+        if isinstance(write, FinalsChosen | ExperimentExtended | SweepEnded):
+            yield from _by_kind(together)
+            yield type(write), [write]
+            together, latest = [], {}
+            continue
+        place = ORDER[type(write)]
+        if place < latest.get(write.key, place):
+            yield from _by_kind(together)
+            together, latest = [], {}
+        together.append(write)
+        latest[write.key] = place
+    yield from _by_kind(together)
+
+
+def _by_kind(writes: list[Write]) -> Iterator[tuple[type[Any], list[Any]]]:
+    in_order = sorted(writes, key=lambda write: ORDER[type(write)])  # stable
+    return ((kind, list(group)) for kind, group in itertools.groupby(in_order, type))
 
 
 def _insert_once(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:
     """Insert the rows that are not there yet: a commit that we never heard of may have succeeded."""
-    connection.execute(_insert_into(table, connection.dialect.name), new)
+    connection.execute(_insert_of(table, connection.dialect.name), new)
 
 
-@cache
-def _insert_into(table: sa.Table, dialect: str) -> sa.Insert:
+@functools.cache
+def _insert_of(table: sa.Table, dialect: str) -> sa.Executable:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
 
 
 def _current_attempts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]:
-    return {row.id: row.attempt for row in connection.execute(_CURRENT_ATTEMPTS, {"ids": list(ids)})}
+    return {row.id: row.attempt for row in connection.execute(CURRENT, {"ids": list(ids)})}
 
 
-def _update_trials(connection: sa.Connection, new: list[Row]) -> None:
-    """Update one trial per row; `trial_id` says which, the row's other values are its columns."""
-    connection.execute(_UPDATE_TRIAL, new)
+def _update(connection: sa.Connection, table: sa.Table, new: list[Row]) -> None:
+    """Update one row of `table` for each of `new`, which all have the same names.
+
+    Those that end in `_is` say which row it is; the others are its new values.
+    """
+    connection.execute(_update_of(table, tuple(new[0])), new)
 
 
-def _update_current(connection: sa.Connection, trial_id: int, attempt: int, values: Row) -> None:
-    """Update the trial, unless a newer attempt has begun."""
-    connection.execute(_UPDATE_CURRENT, {"trial_id": trial_id, "of_attempt": attempt, **values})
-
-
-def _close_attempt(
-    connection: sa.Connection, trial_id: int, attempt: int, ended_at: datetime, why: str, strike: bool
-) -> None:
-    values = {"ended_at": ended_at, "why": why, "strike": strike}
-    connection.execute(_CLOSE_ATTEMPT, {"of_trial": trial_id, "of_attempt": attempt, **values})
+@functools.cache
+def _update_of(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    keys = [name for name in names if name.endswith("_is")]
+    this = [table.c[key.removesuffix("_is")] == sa.bindparam(key) for key in keys]
+    return sa.update(table).where(*this).values({n: sa.bindparam(n) for n in names if n not in keys})

@@ -1,11 +1,15 @@
-"""The rows of the tables, made of what a coordinator asks to be written."""
+"""The rows of the tables, made of what a coordinator asks to be written.
+
+A name that ends in `_is` is of a column that tells which row is changed: with `attempt_is` a trial is left as
+it is once a newer attempt has begun.
+"""
 
 import math
 from datetime import datetime
 from typing import Any
 
-from sweeper.records import EpochRecord, Trial, TrialState
-from sweeper.store.writes import AttemptStarted, EpochsRecorded
+from sweeper.records import Checkpoint, EpochRecord, Trial, TrialState
+from sweeper.store.writes import AttemptEnded, AttemptStarted, EpochsRecorded, TrialFinished
 
 Row = dict[str, Any]
 
@@ -49,7 +53,7 @@ def attempt_row(trial_id: int, write: AttemptStarted) -> Row:
 def restarted_row(trial_id: int, write: AttemptStarted) -> Row:
     """The trial when an attempt begins: what an earlier one reached counts up to the checkpoint."""
     begun: Row = {
-        "trial_id": trial_id,
+        "id_is": trial_id,
         "state": TrialState.RUNNING.value,
         "attempt": write.attempt,
         "started_at": write.started_at,
@@ -68,11 +72,55 @@ def restarted_row(trial_id: int, write: AttemptStarted) -> Row:
 def progress_row(trial_id: int, write: EpochsRecorded) -> Row:
     """How far a trial is: its last record and the seconds of its attempt."""
     return {
-        "trial_id": trial_id,
+        "id_is": trial_id,
         **_reached(write.records[-1]),
         "setup_s": write.setup_s,
         "train_s": write.train_s,
         "eval_s": write.eval_s,
+    }
+
+
+def checkpoint_row(trial_id: int, saved: Checkpoint) -> Row:
+    """The trial's checkpoint that counts."""
+    return {
+        "id_is": trial_id,
+        "attempt_is": saved.attempt,
+        "checkpoint_attempt": saved.attempt,
+        "checkpoint_epoch": saved.epoch,
+    }
+
+
+def requeued_row(trial_id: int, write: AttemptEnded) -> Row:
+    """The trial when an attempt has ended before it did."""
+    return {"id_is": trial_id, "attempt_is": write.attempt, "state": TrialState.QUEUED.value}
+
+
+def finished_row(trial_id: int, write: TrialFinished) -> Row:
+    """The trial at its end."""
+    return {
+        "id_is": trial_id,
+        "attempt_is": write.attempt,
+        "state": write.state.value,
+        "finished_at": write.finished_at,
+        "error": write.error,
+        "test_loss": finite(write.test.loss) if write.test else None,
+        "test_accuracy": finite(write.test.accuracy) if write.test else None,
+    }
+
+
+def ended_row(trial_id: int, write: AttemptEnded | TrialFinished) -> Row:
+    """An attempt at its end; one that ended its trial was a strike where that failed."""
+    if isinstance(write, AttemptEnded):
+        ended_at, why, strike = write.ended_at, write.why, write.strike
+    else:
+        ended_at, strike = write.finished_at, write.state is TrialState.FAILED
+        why = write.error if strike and write.error else write.state.value
+    return {
+        "trial_id_is": trial_id,
+        "attempt_is": write.attempt,
+        "ended_at": ended_at,
+        "why": why,
+        "strike": strike,
     }
 
 

@@ -1,6 +1,8 @@
 """Workers that train nothing: made-up curves at no cost, to test and measure everything else at scale."""
 
+import itertools
 import math
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -19,26 +21,42 @@ def bowl(trial: Trial, epoch: int) -> float:
 
 
 class SimulatedWorkers:
-    """Keeps the contract of `Workers` with `n_slots` slots, each of which answers at the next `wait`."""
+    """Keeps the contract of `Workers` with `n_slots` slots.
 
-    def __init__(self, experiment: Experiment, n_slots: int = 1, curve: Curve = bowl) -> None:
+    At each `wait` up to `at_once` of them answer, in the order in which they were asked. Epochs are said to
+    take `epoch_s`, by which the coordinator decides how far to send a worker.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        n_slots: int = 1,
+        curve: Curve = bowl,
+        *,
+        at_once: int | None = None,
+        epoch_s: float = 1.1e-3,
+    ) -> None:
         self._experiment = experiment
         self._curve = curve
-        self._slots = [WorkerInfo(f"simulated-{k}", "this process", "none") for k in range(n_slots)]
+        self._at_once = at_once
+        self._epoch_s = epoch_s
+        slots = [WorkerInfo(f"simulated-{k}", "this process", "none") for k in range(n_slots)]
+        self._free = dict.fromkeys(slots)
         self._work: dict[Slot, tuple[Trial, int]] = {}
         self._epoch: dict[Slot, int] = {}
         self._until: dict[Slot, int] = {}
 
     def slots(self) -> list[Slot]:
         """The slots without a trial."""
-        return [slot for slot in self._slots if slot not in self._work]
+        return list(self._free)
 
     def start(
         self, trial: Trial, attempt: int, *, checkpoint: Checkpoint | None = None, avoid: Slot | None = None
     ) -> Slot:
         """Take `trial`."""
-        free = self.slots()
-        slot = next((each for each in free if each != avoid), free[0])
+        slot = next((each for each in self._free if each != avoid), avoid)
+        assert slot is not None, "there is a free one"
+        del self._free[slot]
         self._work[slot], self._epoch[slot] = (trial, attempt), checkpoint.epoch if checkpoint else 0
         return slot
 
@@ -50,11 +68,14 @@ class SimulatedWorkers:
         """Forget the trial."""
         del self._work[slot]
         self._until.pop(slot, None)
+        self._free[slot] = None
 
     def wait(self, timeout_s: float) -> list[Advanced | Lost]:
-        """Everything that was asked for, done."""
-        asked, self._until = self._until, {}
-        return [self._advanced(slot, until) for slot, until in asked.items()]
+        """What was asked for first, done."""
+        if not self._until:
+            time.sleep(timeout_s)
+        asked = list(itertools.islice(self._until, self._at_once))
+        return [self._advanced(slot, self._until.pop(slot)) for slot in asked]
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -97,7 +118,7 @@ class SimulatedWorkers:
             val_loss=loss,
             val_accuracy=math.exp(-loss),
             lr=float(trial.params.get("lr", 1.0)),
-            train_s=1e-3,
-            eval_s=1e-4,
+            train_s=self._epoch_s * 10 / 11,
+            eval_s=self._epoch_s / 11,
             recorded_at=datetime.now(UTC),
         )

@@ -1,4 +1,5 @@
 import math
+import random
 from collections.abc import Callable
 
 import optuna
@@ -8,7 +9,8 @@ from search_runs import ask_all, distance_from_1e_2, stored
 from sweeper.experiment import Experiment
 from sweeper.records import Trial, TrialState
 from sweeper.search import Search
-from sweeper.search.study import Result, Study, worth_remembering
+from sweeper.search.samplers import guided
+from sweeper.search.study import Result, Study, suggest_all, worth_remembering
 
 MakeExperiment = Callable[..., Experiment]
 PRUNED, FAIL = optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL
@@ -92,6 +94,21 @@ def test_the_best_and_the_latest_results_are_remembered_in_their_order() -> None
         assert sorted(kept[:50]) == sorted(int(r.proposal["lr"]) for r in earlier[:50])
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_was_forgotten_would_not_be_remembered_later(higher: bool) -> None:
+    stream = random.Random(0)
+    all_of_them: list[Result] = []
+    remembered: list[Result] = []
+    for epoch in range(1_000):
+        state = stream.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED])
+        result = Result({}, state, float(stream.randrange(20)), epoch)
+        all_of_them.append(result)
+        remembered.append(result)
+        if epoch % 100 == 0:
+            remembered = worth_remembering(remembered, higher_is_better=higher)
+            assert remembered == worth_remembering(all_of_them, higher_is_better=higher)
+
+
 @pytest.mark.parametrize("mode", ["per_optimizer", "joint"])
 def test_an_ask_stays_cheap_because_it_sees_at_most_300_results(
     mode: str, make_experiment: MakeExperiment
@@ -113,6 +130,31 @@ def test_an_ask_stays_cheap_because_it_sees_at_most_300_results(
 def ask_all_but_last(experiment: Experiment) -> list[Trial]:
     search = Search(experiment)
     return [trial for _ in range(499) if (trial := search.ask()) is not None]
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+def test_a_proposal_is_the_one_that_optunas_own_search_for_shared_parameters_gives(
+    make_experiment: MakeExperiment,
+) -> None:
+    search = Search(
+        make_experiment("optimizers.adam={}", "search.sampler=tpe", "budget.trials_per_optimizer=20")
+    )
+    arm = search._mode._arms["adam"]  # type: ignore[attr-defined]
+    (study,), searched = arm._studies, arm._trials.distributions
+    for number in range(15):
+        trial = search.ask()
+        assert trial is not None
+        search.tell(trial, TrialState.COMPLETE, 1 + number / 10)
+    search.ask()  # and one that is under way
+    for fixed in ({}, {"one_minus_beta1": 1.0}):
+        theirs: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=7)
+        if fixed:
+            theirs = optuna.samplers.PartialFixedSampler(fixed, theirs)
+        ours = guided(7, searched, fixed)
+        proposals = [
+            study.propose(sampler, lambda asked: suggest_all(asked, searched)) for sampler in (ours, theirs)
+        ]
+        assert proposals[0] == proposals[1]
 
 
 def test_the_untuned_trial_teaches_only_where_it_lies_in_the_space(make_experiment: MakeExperiment) -> None:

@@ -1,4 +1,5 @@
 import math
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +26,9 @@ from sweeper.store import (
     SweepEnded,
     TrialFinished,
     TrialPlanned,
+    Write,
 )
+from sweeper.store.commit import IDS, grouped
 from sweeper.store.schema import attempts, epochs, trials
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -260,3 +263,83 @@ def test_two_sweeps_with_the_same_trials_do_not_mix(
     assert store.trials("other")[0].state is TrialState.QUEUED
     assert [info.name for info in store.sweeps()] == ["other", "s"]
     assert store.sweep("s").trials["running"] == 1
+
+
+def lives(make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]) -> list[Write]:
+    """Two attempts at each of six trials, in turns as they come: each trial's writes in their order."""
+    each: list[list[Write]] = []
+    for number in range(6):
+        trial = make_trial("adam", number)
+        first, second = make_record(1, val_loss=1.0 + number), make_record(2, val_loss=0.5 + number)
+        each.append(
+            [
+                TrialPlanned(trial, NOW),
+                started(trial.key),
+                recorded(trial.key, 1, first),
+                CheckpointSaved(trial.key, Checkpoint(1, 1)),
+                AttemptEnded(trial.key, 1, "its process died", number % 2 == 0, NOW),
+                AttemptStarted(trial.key, 2, WORKER, NOW, (first,)),
+                recorded(trial.key, 1, make_record(2, val_loss=9.0)),
+                recorded(trial.key, 2, second),
+                TrialFinished(trial.key, 2, TrialState.COMPLETE, NOW),
+            ]
+        )
+    stream = random.Random(0)
+    turns = [life for life in each for _ in life]
+    stream.shuffle(turns)
+    return [life.pop(0) for life in turns]
+
+
+def test_what_is_written_at_once_comes_to_the_same_as_one_by_one(
+    store: Store, make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
+) -> None:
+    writes = lives(make_trial, make_record)
+    one_by_one, at_once = (store.create_sweep(name, {}, "", {}, 30) for name in ("one by one", "at once"))
+    for write in writes:
+        one_by_one.commit([write])
+    one_by_one.release()
+    at_once.commit(writes)
+    at_once.release()
+    assert store.trials("at once") == store.trials("one by one")
+    for table, key in ((trials, "id"), (attempts, "trial_id"), (epochs, "trial_id")):
+        found = [{**row, key: 0, "sweep_id": 0} for row in rows(store, table)]
+        half = len(found) // 2
+        assert found[half:] == found[:half] != []
+
+
+def test_what_is_written_at_once_takes_few_statements(
+    make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
+) -> None:
+    keys = [make_trial("adam", number).key for number in range(100)]
+    lived = [
+        (started(k), recorded(k, 1, make_record(1)), TrialFinished(k, 1, TrialState.COMPLETE, NOW))
+        for k in keys
+    ]
+    writes: list[Write] = [write for life in lived for write in life]
+    groups = list(grouped([*writes, SweepEnded(SweepState.COMPLETE)]))
+    assert [(kind, len(group)) for kind, group in groups] == [
+        (AttemptStarted, 100),
+        (EpochsRecorded, 100),
+        (TrialFinished, 100),
+        (SweepEnded, 1),
+    ]
+
+
+def test_each_trials_writes_stay_in_their_order(
+    make_trial: Callable[..., Trial], make_record: Callable[..., EpochRecord]
+) -> None:
+    writes = lives(make_trial, make_record)
+    in_groups = [write for _, group in grouped(writes) for write in group]
+    for number in range(6):
+        key = make_trial("adam", number).key
+        assert [w for w in in_groups if w.key == key] == [w for w in writes if w.key == key]  # type: ignore[union-attr]
+
+
+def test_a_trials_id_is_looked_up_without_reading_the_whole_sweep() -> None:
+    store = Store.open("sqlite://", create=True)
+    sought = IDS.params(sweep=1, optimizer=["adam", "sgd"], phase=["search"], number=[5, 7])
+    text = sought.compile(store.engine, compile_kwargs={"literal_binds": True}).string
+    with store.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+    assert "sweep_id=? AND optimizer=? AND phase=? AND number=?" in plan[0][-1]
+    store.close()

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import re
 import threading
@@ -88,6 +89,44 @@ def test_what_gathers_during_a_commit_is_the_next_transaction(make_trial: Callab
     committer.open.set()
     writer.close()
     assert [len(batch) for batch in committer.batches] == [1, 9]
+
+
+def test_what_is_put_while_gathering_is_one_transaction(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    committer.open.set()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    with writer.gathering():
+        for number in range(3):
+            writer.put(plan(make_trial, number))
+            assert writer.acknowledged(0.05) == []
+    until_acknowledged(writer, 3)
+    writer.put(plan(make_trial, 3))
+    writer.close()
+    assert [len(batch) for batch in committer.batches] == [3, 1]
+
+
+def test_a_full_queue_is_committed_while_gathering(make_trial: Callable[..., Trial]) -> None:
+    committer = SlowCommitter()
+    committer.open.set()
+    writer = WriterThread(committer, queue_limit=2)  # type: ignore[arg-type]
+    with writer.gathering():
+        for number in range(5):
+            writer.put(plan(make_trial, number))
+    assert len(until_acknowledged(writer, 5)) == 5
+    writer.close()
+
+
+def test_what_gathered_is_committed_though_its_context_ends_with_an_error(
+    make_trial: Callable[..., Trial],
+) -> None:
+    committer = SlowCommitter()
+    committer.open.set()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    with contextlib.suppress(KeyError), writer.gathering():
+        writer.put(plan(make_trial, 0))
+        raise KeyError
+    assert len(until_acknowledged(writer, 1)) == 1
+    writer.close()
 
 
 def test_nothing_is_acknowledged_before_its_commit(make_trial: Callable[..., Trial]) -> None:
