@@ -120,14 +120,8 @@ def test_a_file_that_is_deleted_within_a_transaction_is_noticed_too(
     sqlite_store: Store, make_trial: MakeTrial, tmp_path: Path
 ) -> None:
     committer = sqlite_store.create_sweep("s", {}, "", {}, 30)
-
-    class DeletesTheFile(TrialPlanned):
-        @property
-        def key(self):  # type: ignore[no-untyped-def]
-            return self.trial.key
-
-    committer._apply = {**committer._apply, DeletesTheFile: lambda *_: (tmp_path / "store.db").unlink()}
-    doomed = [DeletesTheFile(make_trial(), NOW)]
+    committer._apply = {**committer._apply, TrialPlanned: lambda *_: (tmp_path / "store.db").unlink()}
+    doomed = [TrialPlanned(make_trial(), NOW)]
     fails_for_good(lambda: committer.commit(doomed), "its file was deleted or replaced")
 
 
