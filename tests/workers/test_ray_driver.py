@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.autoscaler import sdk
 from ray.exceptions import ActorDiedError
 
 from sweeper.checkpoints import CheckpointFiles
@@ -13,7 +14,7 @@ from sweeper.errors import CheckpointError, ClusterError
 from sweeper.experiment import Experiment
 from sweeper.records import Checkpoint, Trial, WorkerInfo
 from sweeper.training.data import Dataset
-from sweeper.workers.ray import namespace, nodes, pool
+from sweeper.workers.ray import namespace, pool
 from sweeper.workers.ray.actor import Actor, Arrival, Assignment, Report, Unreadable
 from sweeper.workers.ray.agency import RayAgency
 from sweeper.workers.ray.crew import Crew
@@ -166,7 +167,7 @@ def test_an_autoscaler_is_asked_for_what_can_be_used_and_the_request_is_taken_ba
     placement: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests: list[list[dict[str, float]]] = []
-    monkeypatch.setattr(nodes, "request_resources", lambda bundles: requests.append(bundles))
+    monkeypatch.setattr(sdk, "request_resources", lambda bundles: requests.append(bundles))
     monkeypatch.setattr(RayWorkers, "__init__", lambda self: None)
     workers = RayWorkers()  # type: ignore[call-arg]
     workers._placement, workers._asked_for, workers._unheard = placement, None, []
