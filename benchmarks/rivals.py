@@ -77,8 +77,8 @@ def proposed(experiment: Experiment, number: int, proposal: Mapping[str, Any]) -
 
 
 def _number(trial_id: str) -> int:
-    """The number of a trial of Tune's, which its seed is made from as Sweeper makes its trials'."""
-    return int(trial_id.rpartition("_")[2])
+    """A number for a trial of Tune's, to make its seed from; Tune's ids are hexadecimal."""
+    return int(trial_id.rpartition("_")[2], 16)
 
 
 class Trained(tune.Trainable):
@@ -137,6 +137,10 @@ class Seen(tune.Callback):
         """Keep what compares."""
         told = {name: result[name] for name in ("val_loss", "began", "ended", "busy_s")}
         self.results.append({"trial": trial.trial_id, "at": time.time(), **told})
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """End the benchmark: a rival that fails is not compared."""
+        raise SystemExit(f"trial {trial.trial_id} failed")
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Keep when the last one was over."""
