@@ -3,8 +3,8 @@
 Real CIFAR-10 images, lenet, momentum with its learning rate and momentum searched, trials of one to two
 seconds at full length, two workers. Sweeper searches with TPE and ASHA, Ray Tune with OptunaSearch (TPE) and
 its ASHAScheduler of the same first rung and reduction factor (`rivals.py` tells its other options). A pair
-has the same seed, and with it the same split of the data. Otherwise both are as they come: Sweeper begins with
-torch's own setting and draws the first half at random; Tune draws ten.
+has the same seed, and with it the same split of the data. Otherwise both are as they come: Sweeper begins
+with torch's own setting and draws the first half at random; Tune draws ten.
 
 The loss to be reached is what the worse side reached at last, so that both did, at any epoch of any trial.
 Seconds count from the beginning of the first trial, so starting Ray is not in them. Their ratio, Sweeper's to

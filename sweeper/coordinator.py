@@ -168,15 +168,21 @@ class Coordinator:
                 self._on_lost(event)
 
     def _ask_ahead(self) -> None:
-        """Keep one stored trial per worker in hand, so that none waits for a proposal or a commit."""
+        """Keep one stored trial per worker in hand, so that none waits for a proposal or a commit.
+
+        Two where trials are over sooner than a commit.
+        """
         n_workers = len(self._running) + len(self._workers.slots())
-        while len(self._queue) + len(self._planned()) < max(n_workers, 1):
+        n_wanted = max(n_workers, 1) * (2 if self._pace.is_hasty else 1)
+        n_planned = sum(not run.attempt for run in self._unstored.values())
+        while len(self._queue) + n_planned < n_wanted:
             trial = self._agenda.ask()
             if trial is None and self._agenda.awaits_choice:
                 self._choose_finals()
             elif trial is None:
                 return
             else:
+                n_planned += 1
                 self._unstored[trial.key] = Run(trial)
                 self._writer.put(TrialPlanned(trial, queued_at=self._clock.now()))
 
@@ -187,9 +193,6 @@ class Coordinator:
         begun = [r for r in self._unfinished_finals if r.trial.setting in chosen[r.trial.key.optimizer]]
         self._queue.add(*begun)
         self._watcher.finals_chosen(self._agenda.n_finals, self._agenda.n_finals_left + len(begun))
-
-    def _planned(self) -> list[Run]:
-        return [run for run in self._unstored.values() if not run.attempt]
 
     def _hand_out(self) -> None:
         while free := self._workers.slots():

@@ -11,6 +11,9 @@ STRETCH_S = 1.0
 LEAST_LIMIT_S = 10.0
 """No worker hangs sooner: a process that is just started, or a busy machine, may take that long."""
 
+HASTY_S = 0.1
+"""A trial this short may be over before the next one is proposed and stored."""
+
 UNKNOWN_S = 60.0
 """What the first stretch of an optimizer of which nothing is known yet is reckoned to take."""
 
@@ -27,10 +30,13 @@ class Pace:
         self._hang_factor = hang_factor
         self._seconds: dict[str, dict[int, float]] = {}
         self._steps: dict[str, int] = {}
+        self.is_hasty = False
+        """Whether trials, as of the latest report, take no longer than `HASTY_S`."""
 
     def learn(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> None:
         """A trial of `optimizer` has recorded `records` so far, at least one."""
-        self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
+        epoch_s = self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
+        self.is_hasty = epoch_s * self._epochs <= HASTY_S
         self._steps[optimizer] = max(_longest(records), self._steps.get(optimizer, 1))
 
     def stretch(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> int:

@@ -341,7 +341,11 @@ def reported_stops(store: Store, experiment: Experiment, epoch_s: float) -> list
     return stops
 
 
-def test_at_most_one_queued_trial_per_worker_waits(store: Store, tiny: Experiment) -> None:
+@pytest.mark.parametrize(("epoch_s", "most"), [(1.0, 1), (1e-3, 2)])
+def test_one_queued_trial_per_worker_waits_and_two_where_trials_are_over_at_once(
+    store: Store, make_experiment: MakeExperiment, epoch_s: float, most: int
+) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=20", "final.top_k=0")
     waiting: list[int] = []
     planned = started = 0
 
@@ -354,9 +358,10 @@ def test_at_most_one_queued_trial_per_worker_waits(store: Store, tiny: Experimen
             waiting.append(planned - started)
             super().put(*writes)
 
-    committer = new_sweep(store, tiny)
-    coordinate(tiny, committer, writer=Watched(committer), workers=SimulatedWorkers(tiny, n_slots=3)).run()
-    assert max(waiting) <= 3
+    committer = new_sweep(store, experiment)
+    workers = SimulatedWorkers(experiment, n_slots=3, epoch_s=epoch_s)
+    coordinate(experiment, committer, writer=Watched(committer), workers=workers).run()
+    assert max(waiting) == 3 * most
 
 
 def test_a_trial_that_turns_out_to_be_over_is_complete_with_the_epochs_it_had(

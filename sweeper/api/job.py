@@ -1,6 +1,7 @@
 """Runs a sweep that is ready to run: puts workers, writer and coordinator together, and takes them apart."""
 
 import contextlib
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,10 +113,22 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
             watcher = stack.enter_context(numbers)
         coordinator = _coordinator(job, workers, writer, watcher, known, tidier)
         display.begins(job.name, job.experiment, known, [job.loading.images().description(), *notes])
-        state = coordinator.run(signals.stop)
+        with _frozen():
+            state = coordinator.run(signals.stop)
         if state is SweepState.COMPLETE:
             tidier.forget_all()
         return state, writer.is_asked_to_stop
+
+
+@contextlib.contextmanager
+def _frozen() -> Iterator[None]:
+    """What exists now lives as long as the sweep: the garbage collector need not look at it all the time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def require_writable_checkpoints(experiment: Experiment) -> None:
