@@ -18,7 +18,8 @@ from sweeper.records import Trial
 from sweeper.training.loop import Training
 
 _KIND = b"sweeper checkpoint"
-_FORMAT = 1
+_FORMAT = 2
+"""2: a rule without weight decay has one group of parameters, in the order of the network's."""
 _FIRST_LINE = b"%s %d" % (_KIND, _FORMAT)
 
 Identity = dict[str, Any]

@@ -262,8 +262,8 @@ def test_a_truncated_state_is_refused(made: Callable[..., Made], saved: bytes) -
 def test_the_state_of_another_version_is_refused_with_both_numbers(
     made: Callable[..., Made], saved: bytes
 ) -> None:
-    newer = saved.replace(b"sweeper checkpoint 1\n", b"sweeper checkpoint 2\n", 1)
-    with pytest.raises(CheckpointError, match="has format 2; this version of Sweeper reads format 1"):
+    newer = saved.replace(b"sweeper checkpoint 2\n", b"sweeper checkpoint 3\n", 1)
+    with pytest.raises(CheckpointError, match="has format 3; this version of Sweeper reads format 2"):
         made("adadelta").resumed(newer, 1)
 
 
