@@ -40,6 +40,7 @@ from generated import ARMS, FACTS
 from sweeper import experiment as experiments
 from sweeper.agenda import Agenda
 from sweeper.api.display import Silent
+from sweeper.api.job import frozen
 from sweeper.clock import SystemClock
 from sweeper.coordinator import Coordinator
 from sweeper.experiment import Experiment
@@ -375,7 +376,8 @@ def run(url: str, n_workers: int, n_measured: int) -> Figures:
         records=store.records(NAME),
     )
     resume_s = time.perf_counter() - begun
-    coordinator.run(window.stop)
+    with frozen():
+        coordinator.run(window.stop)
     writer.close()
     store.close()
     found = window.found

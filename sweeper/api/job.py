@@ -113,7 +113,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
             watcher = stack.enter_context(numbers)
         coordinator = _coordinator(job, workers, writer, watcher, known, tidier)
         display.begins(job.name, job.experiment, known, [job.loading.images().description(), *notes])
-        with _frozen():
+        with frozen():
             state = coordinator.run(signals.stop)
         if state is SweepState.COMPLETE:
             tidier.forget_all()
@@ -121,7 +121,7 @@ def _execute(job: Job, means: Means, display: Display, signals: Signals) -> tupl
 
 
 @contextlib.contextmanager
-def _frozen() -> Iterator[None]:
+def frozen() -> Iterator[None]:
     """What exists now lives as long as the sweep: the garbage collector need not look at it all the time."""
     gc.collect()
     gc.freeze()
