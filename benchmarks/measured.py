@@ -30,8 +30,10 @@ Row = Mapping[str, Any]
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark has: `--json FILE`."""
-    parser = argparse.ArgumentParser(description=(description or "").split("\n", 1)[0])
+    """The options that every benchmark has; `--help` shows the first line and the examples of `description`."""
+    lines = (description or "").splitlines()
+    examples = [line.strip() for line in lines if line.startswith("    python ")]
+    parser = argparse.ArgumentParser(description=lines[0], epilog=f"example: {'; '.join(examples)}")
     parser.add_argument("--json", type=Path, help="write everything measured there too")
     return parser
 

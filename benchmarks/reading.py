@@ -55,7 +55,6 @@ READ: dict[str, Callable[[Store, str], Any]] = {
 def main() -> None:
     """Fill a store for each number of trials, and read it in every way."""
     parser = measured.options(__doc__)
-    parser.epilog = "example: python benchmarks/reading.py --trials 1000 10000 --epochs 20 --readings 3"
     parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N")
     parser.add_argument("--epochs", type=int, default=20, help="of each trial")
     parser.add_argument("--others", type=int, default=0, help="further sweeps of the same size beside it")

@@ -81,7 +81,6 @@ Figures = dict[str, Any]
 def main() -> None:
     """Measure each number of known trials with 1,000 workers, and the smallest one with fewer."""
     parser = measured.options(__doc__)
-    parser.epilog = "example: python benchmarks/scale.py --known 1000 10000 --workers 1000 --measured 500"
     parser.add_argument("--known", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N")
     parser.add_argument("--workers", type=int, nargs="+", default=[1_000, 100, 10], metavar="N")
     parser.add_argument("--measured", type=int, default=1_000, help="trials that are measured on each side")

@@ -10,6 +10,8 @@ Every side is a process that lives through the whole benchmark. For each network
 sides take turns; a turn is two epochs on a part of the images, the second of which is timed, and so is the
 evaluation after it, on a ninth as many images. Figures are medians over the repetitions, of which the usual
 way has fewer, for it is slow and far off. Without SWEEPER_DATA the images are generated, of the same shape.
+
+    python benchmarks/training.py --models cnn --batch-sizes 128 --repetitions 9
 """
 
 import argparse
@@ -39,7 +41,6 @@ TOLERANCE = 2e-3
 def main() -> None:
     """Measure, compare and show."""
     parser = measured.options(__doc__)
-    parser.epilog = "Example: python benchmarks/training.py --models cnn --batch-sizes 128 --repetitions 9"
     parser.add_argument("--models", nargs="+", default=list(IMAGES), choices=IMAGES)
     parser.add_argument("--optimizers", nargs="+", default=["sgd", "adam"], choices=["sgd", "adam"])
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[32, 128, 512])
