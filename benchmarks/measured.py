@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark has; `--help` shows the first line and the examples of `description`."""
+    """The options that every benchmark has; `--help` shows the first line and examples of `description`."""
     lines = (description or "").splitlines()
     examples = [line.strip() for line in lines if line.startswith("    python ")]
     parser = argparse.ArgumentParser(description=lines[0], epilog=f"example: {'; '.join(examples)}")
