@@ -30,8 +30,8 @@ from typing import Any
 import measured
 
 SIDES = ("bare loop", "sweeper", "tune, reuse_actors", "tune, reuse_actors, as a function", "tune")
-EPOCHS = {4: 2, 10: 5}
-"""A trial of so many seconds has so many epochs; of 4,000 images they take about two seconds each."""
+EPOCHS = {4: 3, 10: 8}
+"""A trial of about so many seconds has so many epochs of 4,000 images."""
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Optuna's distributions and samplers, as the search uses them."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -11,7 +13,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from sweeper import seeds, space
@@ -49,18 +51,36 @@ def random_draw(experiment_seed: int, arm: ArmSpace) -> Draw:
     Dimensions that all arms share have the scope `space`, so that every arm draws the same values.
     """
     own, shared = distributions(arm.own), distributions(arm.shared)
-    sampler = RandomSampler(0)  # one for all draws: making it takes ten times as long as seeding it
+    stream = np.random.RandomState(0)
 
     def draw(number: int) -> dict[str, Value]:
         proposal: dict[str, Value] = {}
         for name, distribution in {**own, **shared}.items():
             scope = "space" if name in shared else arm.name
-            sampler._rng.rng.seed(seeds.proposal(experiment_seed, scope, number, name))
-            # It looks at neither the study nor the trial.
-            proposal[name] = sampler.sample_independent(None, None, name, distribution)  # type: ignore[arg-type]
+            stream.seed(seeds.proposal(experiment_seed, scope, number, name))
+            proposal[name] = _drawn(stream, distribution)
         return proposal
 
     return draw
+
+
+def _drawn(stream: np.random.RandomState, distribution: BaseDistribution) -> Value:
+    """What Optuna's `RandomSampler` draws, which takes ten times as long to make a sampler for each draw."""
+    if isinstance(distribution, CategoricalDistribution):
+        chosen = int(np.argmax(stream.uniform(size=len(distribution.choices))))
+        return cast("Value", distribution.choices[chosen])
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    is_whole = isinstance(distribution, IntDistribution)
+    margin = 0.5 if is_whole else 0.0
+    first, last = low - margin, high + margin
+    if distribution.log:
+        drawn = math.exp(stream.uniform(math.log(first), math.log(last)))
+    else:
+        drawn = float(stream.uniform(first, last))
+    if is_whole:
+        return int(min(max(round(drawn), low), high))
+    return max(min(drawn, math.nextafter(high, high - 1)), low)
 
 
 class _TPE(TPESampler):

@@ -9,7 +9,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from sweeper.metrics import SECONDS, Kind, Metric
 
 REPEAT_S = 2.0
-"""Ray exports a gauge once each time that it was set, so it is set again well within an export's period."""
+"""Ray exports a gauge once each time that it was set, so all are set well within an export's period."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -29,7 +29,6 @@ class RaySink:
         """A gauge is at `value` now."""
         with self._lock:
             self._gauges[metric, tuple(labels.items())] = value
-            self._of(metric).set(value, dict(labels))
 
     def add(self, metric: Metric, amount: float, labels: Mapping[str, str]) -> None:
         """A counter grows by `amount`, which is above 0."""
@@ -45,12 +44,16 @@ class RaySink:
         """Let the gauges go; to be called before Ray is left."""
         self._is_closed.set()
         self._thread.join()
+        self._tell_gauges()
 
     def _repeat(self) -> None:
         while not self._is_closed.wait(REPEAT_S):
-            with self._lock:
-                for (metric, labels), value in self._gauges.items():
-                    self._of(metric).set(value, dict(labels))
+            self._tell_gauges()
+
+    def _tell_gauges(self) -> None:
+        with self._lock:
+            for (metric, labels), value in self._gauges.items():
+                self._of(metric).set(value, dict(labels))
 
     def _of(self, metric: Metric) -> Any:
         if metric.name not in self._made:
