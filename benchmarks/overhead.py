@@ -26,7 +26,7 @@ from typing import Any
 import measured
 
 SIDES = ("floor", "sweeper, sqlite", "sweeper, postgresql", "tune, reuse_actors", "tune, tuned", "tune")
-TRIALS = {"tune": 24, "tune, reuse_actors": 100, "tune, tuned": 100}
+TRIALS = {"tune": 12, "tune, reuse_actors": 300, "tune, tuned": 300}
 """How many are measured; those that aren't named take `--trials`."""
 
 SAMPLERS = ("random", "tpe")
