@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,17 +32,12 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_benchmark_tells_its_options(
-    name: str, load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    script = load(name)
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        script.main()
-    assert ended.value.code == 0
-    told = capsys.readouterr().out
+def test_every_benchmark_tells_its_options(name: str) -> None:
+    # In a process of its own: tests and benchmarks have modules of the same names.
+    asked = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
     assert "--json" in told
-    assert f"python benchmarks/{name}.py" in told
+    assert f"python benchmarks/{name}.py" in " ".join(told.split())
 
 
 def test_the_share_counts_two_workers_from_the_first_trial_to_the_last(load: Load) -> None:

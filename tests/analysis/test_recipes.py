@@ -33,10 +33,14 @@ def trial_of(arm: ArmSpace, **wanted: Any) -> Trial:
 
 
 def groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Each parameter's own settings, and which it is, in the parameters' order."""
+    """Each parameter's own settings, and which it is, in the parameters' order.
+
+    Whether a step is fused changes how fast it is, and of what it computes the last digits only.
+    """
+    how = ("params", "fused")
     return sorted(
         (
-            {**{key: value for key, value in group.items() if key != "params"}, "shape": tuple(p.shape)}
+            {**{key: value for key, value in group.items() if key not in how}, "shape": tuple(p.shape)}
             for group in optimizer.param_groups
             for p in group["params"]
         ),
