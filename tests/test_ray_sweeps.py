@@ -255,9 +255,9 @@ def guided(tmp_path: Path) -> Sweep:
         command = [sys.executable, "-m", "sweeper", *words, "--store", store, "--workers", "2"]
         return subprocess.run(command, capture_output=True, text=True, timeout=110)
 
-    first = sweeper_command("run", str(file), "--set", "budget.max_seconds=1")
+    first = sweeper_command("run", str(file), "--set", "budget.max_seconds=0.1")
     assert first.returncode in (0, 1), first.stderr
-    assert "budget.max_seconds = 1 are over, " in first.stderr
+    assert "budget.max_seconds = 0.1 are over, " in first.stderr
     assert " s are spent; left out: " in first.stderr
     stopped = load("given-up", store)
     assert stopped.info.state is SweepState.STOPPED

@@ -171,7 +171,7 @@ def test_a_worker_stays_warm_from_trial_to_trial(workers: RayWorkers, make_trial
 
 
 def test_workers_share_the_images_and_cannot_change_them(workers: RayWorkers) -> None:
-    reads: list[dict[str, bool]] = ray.get([_flags.remote([workers._dataset]) for _ in range(2)])
+    reads: list[dict[str, bool]] = ray.get([_flags.remote([workers._given[1]]) for _ in range(2)])
     assert reads == [{"owns": False, "writeable": False}] * 2
 
 
