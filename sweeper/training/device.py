@@ -7,6 +7,7 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from sweeper import machine
+from sweeper.optimizers.stepping import bare_step, leave_out_compiler
 from sweeper.training.augment import Augmentation
 from sweeper.training.data import Dataset, Split
 
@@ -36,6 +37,7 @@ def configure(threads: int) -> None:
     late in training they would slow a CPU down many times over.
     """
     keep_freed_memory()
+    leave_out_compiler()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = False
@@ -43,10 +45,10 @@ def configure(threads: int) -> None:
 
 
 def warm_up() -> None:
-    """Make torch load what it would load with its first step otherwise: a second's worth of modules."""
+    """Make torch load what it would load with its first step otherwise."""
     weight = torch.zeros(1, requires_grad=True)
     weight.sum().backward()  # type: ignore[no-untyped-call]
-    torch.optim.SGD([weight]).step()
+    bare_step(torch.optim.SGD([weight]))()
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

@@ -9,6 +9,7 @@ from torch import nn
 from sweeper import schedules, seeds
 from sweeper.optimizers.arm import Arm, StepCost
 from sweeper.optimizers.loss_rules import LossRule
+from sweeper.optimizers.stepping import bare_step
 from sweeper.training.augment import Augmentation
 from sweeper.training.device import DeviceData
 from sweeper.training.ledger import Ledger
@@ -78,6 +79,7 @@ class GradientSteps:
         self._network = network
         self._parameters = list(network.parameters())
         self._optimizer = optimizer
+        self._take_step = bare_step(optimizer)
         self._loss = loss
         self._data = data
         self._ledger = ledger
@@ -123,7 +125,7 @@ class GradientSteps:
             parameter.grad = None
         for first in range(start, end, CHUNK):
             self._add_gradient(slice(first, min(first + CHUNK, end)), of=end - start)
-        self._optimizer.step()
+        self._take_step()
         self._ledger.steps += 1
 
     def _add_gradient(self, positions: slice, of: int) -> None:
