@@ -56,6 +56,7 @@ VENDORS = {
         "optimizers/builders.py",
         "optimizers/custom.py",
         "optimizers/loss_rules/",
+        "optimizers/stepping.py",
         "workers/trainer.py",
         "lab/",
         "cli/gradients.py",
