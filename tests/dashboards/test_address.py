@@ -38,8 +38,8 @@ def test_an_address_is_read_back_from_its_url(address: Address) -> None:
 
 @given(st.text(), st.text())
 def test_any_url_can_be_read(path: str, search: str) -> None:
-    parse(path, search)
-    parse(f"/sweeps/{path}", f"?{search}")
+    for read in (parse(path, search), parse(f"/sweeps/{path}", f"?{search}")):
+        assert parse(read.path, read.search) == read
 
 
 @pytest.mark.parametrize("page", ["0x1", "-1", "", "1e3", "9" * 30, "one"])

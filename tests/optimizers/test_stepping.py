@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from sweeper import optimizers
+from sweeper.errors import UsageError
 from sweeper.optimizers import custom
 from sweeper.optimizers.stepping import bare_step
 
 BY_LOSS = ("lbfgs", "bfgs", "newton", "random_search", "local_search")
 BUILT = tuple(name for name in optimizers.names() if name not in BY_LOSS)
-OTHERS = ("torch.optim.Adamax", "torch.optim.Adadelta", "torch.optim.ASGD", "torch.optim.Rprop")
+CLASSES = tuple(
+    custom.PREFIX + name
+    for name in "ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax NAdam RAdam RMSprop Rprop SGD".split()
+)
 
 
 def weights() -> list[torch.nn.Parameter]:
@@ -21,12 +25,18 @@ def weights() -> list[torch.nn.Parameter]:
 
 
 def build(name: str, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    if name in OTHERS:
+    if name in CLASSES:
         return custom.build(name, parameters, lr=0.01)
     return optimizers.build(name, parameters, lr=0.01, weight_decay=0.1)
 
 
-@pytest.mark.parametrize("name", [*BUILT, *OTHERS])
+def test_these_are_all_the_classes_that_a_sweep_may_name() -> None:
+    with pytest.raises(UsageError) as caught:
+        custom.build("torch.optim.Nonsense", weights())
+    assert str(caught.value).endswith(", ".join(name.removeprefix(custom.PREFIX) for name in CLASSES))
+
+
+@pytest.mark.parametrize("name", [*BUILT, *CLASSES])
 def test_a_bare_step_moves_the_weights_exactly_as_torchs_own(name: str) -> None:
     ended = []
     for is_bare in (True, False):

@@ -110,6 +110,7 @@ def test_a_sweep_without_any_trial_can_be_shown(store: Store) -> None:
     experiment = experiments.loads('[experiment]\nname = "new"', SETTINGS)
     LedSweep(store, experiment)
     watch = Watch(store.url)
-    for tab in TABS:
-        tabs.parts(tab, watch.sweep("new"))
+    shown = {part.key: part.blocks for tab in TABS for part in tabs.parts(tab, watch.sweep("new"))}
     watch.close()
+    assert {"verdict", "finals", "pairs"} <= shown.keys()
+    assert all(shown.values()), "every part says something"
