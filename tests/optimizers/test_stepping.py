@@ -15,7 +15,20 @@ BY_LOSS = ("lbfgs", "bfgs", "newton", "random_search", "local_search")
 BUILT = tuple(name for name in optimizers.names() if name not in BY_LOSS)
 CLASSES = tuple(
     custom.PREFIX + name
-    for name in "ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax NAdam RAdam RMSprop Rprop SGD".split()
+    for name in [
+        "ASGD",
+        "Adadelta",
+        "Adafactor",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "NAdam",
+        "RAdam",
+        "RMSprop",
+        "Rprop",
+        "SGD",
+    ]
 )
 
 
