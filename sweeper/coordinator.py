@@ -5,7 +5,6 @@ workers, the writer and the clock. It acts on the writer's acknowledgements only
 it is stored, and over once its end is.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from sweeper.crashpoints import Point, reach
 from sweeper.errors import ClusterError
 from sweeper.experiment import Experiment
-from sweeper.pacing import Pace
+from sweeper.pacing import Pace, TimeLimit
 from sweeper.records import (
     Checkpoint,
     EpochRecord,
@@ -29,7 +28,6 @@ from sweeper.store.writes import (
     AttemptEnded,
     AttemptStarted,
     CheckpointSaved,
-    EpochsRecorded,
     FinalsChosen,
     SweepEnded,
     TrialFinished,
@@ -91,8 +89,7 @@ class Coordinator:
         unfinished = [Run.stored(each, records or {}) for each in known if not each.state.is_finished]
         self._queue = Waiting(run for run in unfinished if run.trial.key.phase is Phase.SEARCH)
         self._unfinished_finals = [run for run in unfinished if run.trial.key.phase is Phase.FINAL]
-        self._began: float | None = None
-        self._limit_s = (experiment.budget.max_seconds or math.inf) - spent_s
+        self._limit = TimeLimit(experiment.budget.max_seconds, spent_s, clock)
         self._running: dict[Slot, Run] = {}
         self._unstored: dict[TrialKey, Run] = {}
         self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor)
@@ -134,7 +131,7 @@ class Coordinator:
         is_asked_to_stop = self._writer.is_asked_to_stop
         if is_asked_to_stop:
             self._give_up_running()
-        is_over = is_asked_to_stop or self._left_s() <= 0
+        is_over = is_asked_to_stop or self._limit.is_over
         if not is_over:
             self._hand_out()  # before anything is asked for: that may take long, and workers wait
         self._ask_ahead()
@@ -144,11 +141,6 @@ class Coordinator:
         ended = SweepState.STOPPED if self._queue else SweepState.COMPLETE
         self._writer.put(SweepEnded(ended))
         return ended
-
-    def _left_s(self) -> float:
-        """Seconds of `budget.max_seconds` to go; they count from when the first trial is handed out."""
-        passed = 0.0 if self._began is None else self._clock.monotonic() - self._began
-        return self._limit_s - passed
 
     def _listen(self) -> Sequence[Advanced | Lost]:
         """Wait for a worker, or, where none has work, for the store."""
@@ -199,8 +191,7 @@ class Coordinator:
             run = self._queue.next_for(free, n_workers=len(self._running) + len(free))
             if run is None:
                 return
-            if self._began is None:
-                self._began = self._clock.monotonic()
+            self._limit.begin()
             reach(Point.BEFORE_DISPATCH)
             run.begin()
             slot = self._workers.start(run.trial, run.attempt, checkpoint=run.checkpoint, avoid=run.lost_on)
@@ -225,7 +216,7 @@ class Coordinator:
         writes: list[Write] = []
         if event.records:
             self._pace.learn(event.key.optimizer, run.records, run.batch_size)
-            writes.append(_recorded(event, run))
+            writes.append(run.recorded(event.records, event.setup_s))
             self._watcher.advanced(run.trial, event.records)
         if event.checkpoint is not None:
             run.checkpoint = event.checkpoint
@@ -305,14 +296,3 @@ class Coordinator:
             self._unstored[run.trial.key] = run
             self._end_attempt(run, INTERRUPTED, strike=False)
         self._running = {}
-
-
-def _recorded(event: Advanced, run: Run) -> EpochsRecorded:
-    return EpochsRecorded(
-        event.key,
-        event.attempt,
-        event.records,
-        setup_s=event.setup_s,
-        train_s=run.train_s,
-        eval_s=run.eval_s,
-    )

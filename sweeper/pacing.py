@@ -1,9 +1,14 @@
-"""How far a worker is sent before it reports, and how long that may take before it counts as hung."""
+"""How far a worker is sent before it reports, when it counts as hung, and when a sweep's seconds are over."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from sweeper.records import EpochRecord
+
+if TYPE_CHECKING:
+    from sweeper.clock import Clock
 
 STRETCH_S = 1.0
 """About how long a worker trains before it reports: the store is never older than that."""
@@ -72,6 +77,26 @@ class Pace:
         # A smaller batch takes no longer than a larger one: an epoch is longer by its steps at most.
         longest = [seconds * max(1.0, size / max(batch_size, 1)) for size, seconds in known.items()]
         return max(longest, default=None)
+
+
+class TimeLimit:
+    """`budget.max_seconds`, of which `spent_s` are used; they run from when the first trial is handed out."""
+
+    def __init__(self, max_seconds: float | None, spent_s: float, clock: "Clock") -> None:
+        self._left_s = (max_seconds or math.inf) - spent_s
+        self._clock = clock
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """A trial is handed out."""
+        if self._began is None:
+            self._began = self._clock.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to be handed out any more."""
+        passed = 0.0 if self._began is None else self._clock.monotonic() - self._began
+        return self._left_s <= passed
 
 
 def _epoch_s(records: Sequence[EpochRecord]) -> float:

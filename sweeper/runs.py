@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweeper.records import Checkpoint, EpochRecord, StoredTrial, Trial, TrialKey
+from sweeper.store.writes import EpochsRecorded
 from sweeper.workers import Slot
 
 
@@ -58,6 +59,10 @@ class Run:
         self.attempt += 1
         epoch = self.checkpoint.epoch if self.checkpoint else 0
         self.records = [record for record in self.records if record.epoch <= epoch]
+
+    def recorded(self, new: tuple[EpochRecord, ...], setup_s: float) -> EpochsRecorded:
+        """What the store is told of the `new` ones among the records; building the trial took `setup_s`."""
+        return EpochsRecorded(self.trial.key, self.attempt, new, setup_s, self.train_s, self.eval_s)
 
 
 class Waiting:

@@ -1,7 +1,9 @@
 """What runs in a worker process."""
 
 import socket
+import threading
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import ray
@@ -66,6 +68,9 @@ class Actor:
 
     def __init__(self, gpus: float, checkpoints: CheckpointFiles | None) -> None:
         self._gpus, self._checkpoints = gpus, checkpoints
+        # Already while the driver makes ready what `prepare` is given. Nothing but torch: two threads that
+        # import parts of the same package could wait for each other.
+        threading.Thread(target=import_module, args=("torch",), name="sweeper-torch", daemon=True).start()
 
     def hello(self) -> Arrival:
         """Where it runs, as soon as it runs."""

@@ -5,9 +5,7 @@ import io
 import logging
 import os
 import secrets
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +15,7 @@ from sweeper.errors import ClusterError
 from sweeper.workers.blame import first_line
 from sweeper.workers.ray.privacy import hide_passwords
 from sweeper.workers.ray.reach import require_listener
+from sweeper.workers.ray.starting import node_seen_at_once, own_handler_of_sigterm
 
 NAMESPACE = "sweeper"
 _TOKEN = secrets.token_hex(32)
@@ -53,7 +52,7 @@ def cluster(
     hide_passwords()
     with _environment(environment), _silenced_stdout():
         try:
-            with _own_handler_of_sigterm():
+            with own_handler_of_sigterm(), node_seen_at_once():
                 context = ray.init(
                     namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, **options
                 )
@@ -64,27 +63,6 @@ def cluster(
             yield _way_in(context.dashboard_url) if dashboard else None
         finally:
             ray.shutdown()
-
-
-@contextlib.contextmanager
-def _own_handler_of_sigterm() -> Iterator[None]:
-    """Keeps the program's handler of SIGTERM, if it has set one.
-
-    `ray.init` puts its own in its place, first in Python, and then below it, where it prints a stack.
-    """
-    own = signal.getsignal(signal.SIGTERM)
-    is_main = threading.current_thread() is threading.main_thread()
-    utils = ray._private.utils
-    theirs = getattr(utils, "set_sigterm_handler", None)
-    if theirs is None or not callable(own) or not is_main:
-        yield
-        return
-    utils.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = theirs
-        signal.signal(signal.SIGTERM, own)
 
 
 def _require_listener(address: str) -> None:
