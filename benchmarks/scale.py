@@ -42,10 +42,7 @@ from sweeper.judging import Judges
 from sweeper.metrics import Meter
 from sweeper.records import EpochRecord, FinalScore, Trial, TrialState
 from sweeper.search import Search
-from sweeper.store import (
-    Store,
-    WriterThread,
-)
+from sweeper.store import Store, WriterThread
 from sweeper.watcher import Watchers
 from sweeper.workers.simulated import SimulatedWorkers
 
