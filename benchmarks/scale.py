@@ -5,18 +5,19 @@ ended, and as many under way as there are workers, each with a checkpoint after 
 process of its own then takes the sweep over with all that `sweeper resume` puts together for it: agenda,
 search, judges, meter, the writer's thread and the coordinator itself. Only the workers are simulated: they
 train nothing, ten of them report at a time, an epoch each, and say that it took them five seconds, so that
-nobody is sent further. Once every worker has reported, the next `--measured` trials are measured; others
-begin in their places.
+nobody is sent further. Once as many trials have ended as there are workers, so that what was handed out at
+once no longer shows, the next `--measured` trials are measured; others begin in their places.
 
 What the simulated workers themselves cost is not the coordinator's: the processor time that its thread spends
 within their methods is taken off, and the time that they sleep because nobody is under way. What is left of
 the wall time has the waits of the two threads for each other, for the disk, and for a processor where the
 machine does other things as well. All of it is divided by the records, and all of it again by the trials:
 asks, commits and all, so a trial's share includes its twelve records. The processor time of the coordinator's
-thread and of the writer's is given apart. An ask is one call of the agenda's; all are TPE's. Memory is the
-process's peak, everything imported; resuming is everything from opening the store to the first handing out.
-The store is SQLite on this machine's disk, or with `--postgres` a server on this machine that waits for its
-disk.
+thread and of the writer's is given apart. Asks, and by how many calls the writer's queue grew, tell whether
+the window holds what it should: as many asks as trials, and a queue as long as before. An ask is one call of
+the agenda's; all are TPE's. Memory is the process's peak, everything imported; resuming is everything from
+opening the store to the first handing out. The store is SQLite on this machine's disk, or with `--postgres` a
+server on this machine that waits for its disk.
 
     python benchmarks/scale.py
     python benchmarks/scale.py --known 1000 --workers 100 --measured 200 --postgres
@@ -95,6 +96,8 @@ def _costs(row: Figures) -> Figures:
         "workers": row["workers"],
         "trials": row["trials"],
         "records": row["records"],
+        "asks": row["asks"],
+        "unwritten": row["unwritten"],
         "ms a record": 1000 * row["coordinator_s"] / row["records"],
         "ms a trial": 1000 * row["coordinator_s"] / row["trials"],
         "CPU ms a record: its thread": 1000 * row["thread_cpu_s"] / row["records"],
@@ -109,11 +112,11 @@ def _costs(row: Figures) -> Figures:
 
 def _ratios(row: Figures, first: Figures) -> Figures:
     ours, theirs = _costs(row), _costs(first)
-    return {"known": row["known"], **{name: ours[name] / theirs[name] for name in list(ours)[4:]}}
+    return {"known": row["known"], **{name: ours[name] / theirs[name] for name in list(ours)[6:]}}
 
 
 class Window(Silent):
-    """Opens once `n_workers` records have come, and sets `stop` once `n_trials` trials have ended since.
+    """Opens once `n_workers` trials have ended, and sets `stop` once `n_trials` more have.
 
     `clocks` are read at both moments.
     """
@@ -130,14 +133,14 @@ class Window(Silent):
     def advanced(self, trial: Trial, records: Sequence[EpochRecord]) -> None:
         """Count records."""
         self._n["records"] += len(records)
-        if not self._opened and self._n["records"] >= self._n_workers:
-            self._opened = self._now()
 
     def finished(
         self, trial: Trial, state: TrialState, last: EpochRecord | None, test: FinalScore | None
     ) -> None:
         """Count trials."""
         self._n["trials"] += 1
+        if not self._opened and self._n["trials"] >= self._n_workers:
+            self._opened = self._now()
         is_open = bool(self._opened) and not self.found
         if is_open and self._n["trials"] - self._opened["trials"] >= self._n_trials:
             now = self._now()

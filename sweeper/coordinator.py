@@ -160,12 +160,9 @@ class Coordinator:
                 self._on_lost(event)
 
     def _ask_ahead(self) -> None:
-        """Keep one stored trial per worker in hand, so that none waits for a proposal or a commit.
-
-        Two where trials are over sooner than a commit.
-        """
-        n_workers = len(self._running) + len(self._workers.slots())
-        n_wanted = max(n_workers, 1) * (2 if self._pace.is_hasty else 1)
+        """Keep stored trials in hand, so that no worker waits for a proposal or a commit."""
+        n_free = len(self._workers.slots())
+        n_wanted = max(n_free, self._pace.n_ahead(max(len(self._running) + n_free, 1)))
         n_planned = sum(not run.attempt for run in self._unstored.values())
         while len(self._queue) + n_planned < n_wanted:
             trial = self._agenda.ask()

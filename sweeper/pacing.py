@@ -1,4 +1,4 @@
-"""How far a worker is sent before it reports, when it counts as hung, and when a sweep's seconds are over."""
+"""How far a worker is sent and when it hangs, what is planned in advance, and when a sweep's time is over."""
 
 import math
 from collections.abc import Sequence
@@ -19,6 +19,12 @@ LEAST_LIMIT_S = 10.0
 HASTY_S = 0.1
 """A trial this short may be over before the next one is proposed and stored."""
 
+AHEAD_S = 15.0
+"""So long a large crew goes on with what is stored already: a database may restart meanwhile."""
+
+SMALL_CREW = 16
+"""So many workers or fewer have a stored trial each, whatever their trials take."""
+
 UNKNOWN_S = 60.0
 """What the first stretch of an optimizer of which nothing is known yet is reckoned to take."""
 
@@ -35,14 +41,24 @@ class Pace:
         self._hang_factor = hang_factor
         self._seconds: dict[str, dict[int, float]] = {}
         self._steps: dict[str, int] = {}
-        self.is_hasty = False
-        """Whether trials, as of the latest report, take no longer than `HASTY_S`."""
 
     def learn(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> None:
         """A trial of `optimizer` has recorded `records` so far, at least one."""
-        epoch_s = self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
-        self.is_hasty = epoch_s * self._epochs <= HASTY_S
+        self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
         self._steps[optimizer] = max(_longest(records), self._steps.get(optimizer, 1))
+
+    def n_ahead(self, n_workers: int) -> int:
+        """How many trials to have stored in advance, so that none of the workers waits for one.
+
+        One each, and two where trials are over sooner than a commit. Of a large crew only as many as end
+        within `AHEAD_S`: what is proposed later has seen more results.
+        """
+        few = min(n_workers, SMALL_CREW)
+        known = [seconds for of_arm in self._seconds.values() for seconds in of_arm.values()]
+        trial_s = min(known, default=math.inf) * self._epochs
+        if trial_s <= HASTY_S:
+            return 2 * n_workers
+        return max(few, min(n_workers, math.ceil(n_workers * AHEAD_S / trial_s)))
 
     def stretch(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> int:
         """How many epochs to ask for, at least one, of a trial that has recorded `records` so far.

@@ -181,6 +181,17 @@ def test_a_worker_hangs_after_hang_factor_times_what_its_trial_should_take(make_
     assert Pace(10, hang_factor=2).limit_s("sgd", records(make_record, 1, seconds=1e-3), 5) == 10
 
 
+def test_a_large_crew_has_as_many_trials_in_hand_as_end_within_seconds(make_record: MakeRecord) -> None:
+    pace = Pace(12, hang_factor=20)
+    assert (pace.n_ahead(3), pace.n_ahead(1000)) == (3, 16), "nothing is known yet"
+    pace.learn("sgd", records(make_record, 1, seconds=5.0))
+    assert (pace.n_ahead(3), pace.n_ahead(40), pace.n_ahead(1000)) == (3, 16, 250), "one in a minute each"
+    pace.learn("adam", records(make_record, 1, seconds=1.0))
+    assert pace.n_ahead(1000) == 1000, "the shortest trials that are known"
+    pace.learn("adam", records(make_record, 1, seconds=1e-3))
+    assert pace.n_ahead(3) == 6, "they may be over before the next one is stored"
+
+
 def test_a_trial_of_small_batches_is_given_the_time_for_its_steps(make_record: MakeRecord) -> None:
     pace = Pace(100, hang_factor=20)
     pace.learn("adam", records(make_record, 1, 2, seconds=0.1), batch_size=4096)

@@ -364,6 +364,28 @@ def test_one_queued_trial_per_worker_waits_and_two_where_trials_are_over_at_once
     assert max(waiting) == 3 * most
 
 
+def test_a_large_crew_is_given_its_first_trials_at_once_and_few_in_advance(
+    store: Store, make_experiment: MakeExperiment
+) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=30", "budget.epochs=12", "final.top_k=0")
+    began: list[int] = []
+
+    class Watched(SimulatedWorkers):
+        def wait(self, timeout_s: float) -> list[Advanced | Lost]:
+            stored = store.trials("s")
+            began.append(sum(trial.attempt > 0 for trial in stored))
+            waiting.append(len(stored) - began[-1])
+            return super().wait(timeout_s)
+
+    waiting: list[int] = []
+    workers = Watched(experiment, n_slots=100, at_once=1, epoch_s=5.0)
+    coordinate(experiment, new_sweep(store, experiment), workers=workers).run()
+    assert began[0] == 100
+    assert waiting[0] == 16
+    assert max(waiting) == 25, "100 workers, a trial a minute each, in 15 s"
+    assert n_finished(store) == 180
+
+
 def test_a_trial_that_turns_out_to_be_over_is_complete_with_the_epochs_it_had(
     store: Store, make_experiment: MakeExperiment
 ) -> None:

@@ -7,7 +7,7 @@ from sweeper import seeds
 from sweeper.experiment import ArmSpace, Experiment
 from sweeper.records import Prior, StoredTrial, Trial, TrialState
 from sweeper.search.arm import ArmTrials
-from sweeper.search.samplers import guided
+from sweeper.search.samplers import Guide
 from sweeper.search.study import Study, suggest_all
 
 ATTEMPTS = 100
@@ -54,6 +54,7 @@ class ArmSearch:
     ) -> None:
         self._experiment = experiment
         self._trials = ArmTrials(experiment, arm, known)
+        self._guide = Guide(self._trials.distributions)
         self._studies: list[Study] = []
         if experiment.search.sampler == "tpe":  # nothing else learns
             self._studies = [
@@ -94,7 +95,7 @@ class ArmSearch:
         for attempt in range(ATTEMPTS):
             again = f"again {attempt}" if attempt else ""
             seed = seeds.proposal(self._experiment.seed, self._trials.name, number, again)
-            proposal = study.propose(guided(seed, searched, self._trials.zeroed(number)), suggest)
+            proposal = study.propose(self._guide.seeded(seed, self._trials.zeroed(number)), suggest)
             trial = self._trials.proposed(number, proposal, independent=False)
             if not self._trials.is_repetition(trial):
                 break

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
@@ -83,15 +84,30 @@ def _drawn(stream: np.random.RandomState, distribution: BaseDistribution) -> Val
     return max(min(drawn, math.nextafter(high, high - 1)), low)
 
 
-class _TPE(TPESampler):
-    """TPE for a study whose trials all have the same parameters.
+class Guide(TPESampler):
+    """TPE for studies whose trials all have the parameters `searched`; `seeded` anew for each proposal.
 
-    Optuna looks at every trial of the study to find out which parameters they share, anew for each sampler.
+    Optuna looks at every trial for the parameters that all of them share, anew for each sampler, and takes
+    every trial's values apart again for each proposal. Here both are done once; the proposals are the same.
     """
 
-    def __init__(self, seed: int, searched: Distributions) -> None:
-        super().__init__(n_startup_trials=1, seed=seed)
+    def __init__(self, searched: Distributions) -> None:
+        super().__init__(n_startup_trials=1)
         self._searched = {name: d for name, d in sorted(searched.items()) if not d.single()}
+        self._seen: WeakKeyDictionary[optuna.Study, dict[int, list[float]]] = WeakKeyDictionary()
+
+    def seeded(self, seed: int, fixed: Mapping[str, Any]) -> BaseSampler:
+        """The sampler for one trial, with the proposals that `fixed` holds left as they are.
+
+        It is seeded by the trial's number: in a rebuilt study an old seed would repeat itself.
+        """
+        for stream in (self._rng, self._random_sampler._rng):  # the latter's where no trial has ended yet
+            stream.rng.seed(seed)
+        if not fixed:
+            return self
+        with warnings.catch_warnings():  # it has been "experimental" since Optuna 2.4
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return PartialFixedSampler(dict(fixed), self)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -99,18 +115,19 @@ class _TPE(TPESampler):
         """All that is searched."""
         return dict(self._searched)
 
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: optuna.Study
+    ) -> dict[str, np.ndarray]:
+        """The trials' values as TPE models them, an array for each parameter in `search_space`."""
+        seen = self._seen.setdefault(study, {})
+        for trial in trials:
+            if trial.number not in seen:
+                seen[trial.number] = self._values(trial)
+        values = np.array([seen[trial.number] for trial in trials]).reshape(-1, len(self._searched))
+        return {name: values[:, k] for k, name in enumerate(self._searched) if name in search_space}
 
-def guided(seed: int, searched: Distributions, fixed: Mapping[str, Any]) -> BaseSampler:
-    """TPE for one trial of a study of `searched`, with the proposals that `fixed` holds left as they are.
-
-    A sampler serves one trial and is seeded by its number: in a rebuilt study an old one would repeat itself.
-    """
-    sampler: BaseSampler = _TPE(seed, searched)
-    if fixed:
-        with warnings.catch_warnings():  # it has been "experimental" since Optuna 2.4
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = PartialFixedSampler(dict(fixed), sampler)
-    return sampler
+    def _values(self, trial: FrozenTrial) -> list[float]:
+        return [float(d.to_internal_repr(trial.params[name])) for name, d in self._searched.items()]
 
 
 def guided_in_groups(seed: int) -> BaseSampler:

@@ -26,8 +26,8 @@ QUEUE_LIMIT = 10_000
 BATCH_LIMIT = 1_000
 """Calls of `put` in one transaction: it has to end well within the lease."""
 
-GATHER_S = 0.004
-"""How long the writer rests after a transaction: what gathers meanwhile costs less together."""
+LEAST_REST_S, MOST_REST_S = 0.008, 0.05
+"""The writer rests after a transaction, as long as that took: what gathers meanwhile costs less together."""
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
@@ -119,6 +119,7 @@ class WriterThread:
         self._done: list[Write] = []
         self._error: SweeperError | None = None
         self._closing = self._is_gathering = False
+        self._n_released = 0
         self._changed = threading.Condition()
         self.on_commit: Callable[[float], None] = lambda seconds: None
         """Told, in the writer's thread, how long each commit took."""
@@ -153,7 +154,7 @@ class WriterThread:
                 raise self._error
             self._waiting.append(writes)
             if not self._is_gathering:
-                self._changed.notify_all()
+                self._release()
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
@@ -163,10 +164,12 @@ class WriterThread:
             yield
         finally:
             with self._changed:
+                self._is_gathering = False
                 self._release()
 
     def _release(self) -> None:
-        self._is_gathering = False
+        """Let everything that was put so far be committed, also while the next writes gather."""
+        self._n_released = len(self._waiting)
         self._changed.notify_all()
 
     def acknowledged(self, timeout_s: float = 0) -> list[Write]:
@@ -211,11 +214,11 @@ class WriterThread:
             self._error = error
             self._changed.notify_all()
 
-    def _commit(self, batch: list[Write]) -> None:
-        """Commit, again and again while the database is away; once closing, for one lease at most.
+    def _commit(self, batch: list[Write]) -> float:
+        """Commit, again and again while the database is away; tells what it took in the end, in seconds.
 
-        Nothing is lost meanwhile: what workers report waits in the queue, in order. The lease may run out,
-        but stays ours as long as nobody takes it.
+        Once closing, for one lease at most. Nothing is lost meanwhile: what workers report waits in the
+        queue, in order. The lease may run out, but stays ours as long as nobody takes it.
         """
         outage = _Outage(self.committer.lease.duration_s)
         while True:
@@ -225,8 +228,10 @@ class WriterThread:
             except StoreAwayError as error:
                 outage.goes_on(error, is_closing=self._closing)
             else:
-                self.on_commit(time.monotonic() - began)
-                return outage.is_over()
+                took_s = time.monotonic() - began
+                self.on_commit(took_s)
+                outage.is_over()
+                return took_s
             self._wait(outage.pause_s())
 
     def _wait(self, seconds: float) -> None:
@@ -239,20 +244,22 @@ class WriterThread:
         """Commit what has gathered; False once closed and empty."""
         renew_at = time.monotonic() + self.committer.lease.duration_s / 3
         with self._changed:
-            while (self._is_gathering or not self._waiting) and not self._closing:
+            while not self._n_released and not self._closing:
                 if not self._changed.wait(renew_at - time.monotonic()):
                     break
-            batch = list(itertools.islice(self._waiting, BATCH_LIMIT))
+            n_next = len(self._waiting) if self._closing else self._n_released
+            batch = list(itertools.islice(self._waiting, min(n_next, BATCH_LIMIT)))
             if not batch and self._closing:
                 return False
         writes = list(itertools.chain.from_iterable(batch))
-        self._commit(writes)
+        took_s = self._commit(writes)
         with self._changed:
             for _ in batch:
                 self._waiting.popleft()
+            self._n_released = max(self._n_released - len(batch), 0)
             self._done += writes
             self._changed.notify_all()
-        time.sleep(GATHER_S)
+        time.sleep(min(max(took_s, LEAST_REST_S), MOST_REST_S))
         return True
 
 

@@ -27,7 +27,6 @@ class Trainer:
 
     _trial: Trial
     _attempt: int
-    _identity: state.Identity
 
     def __init__(
         self,
@@ -83,7 +82,6 @@ class Trainer:
         started = time.perf_counter()
         training = Training(trial, self._experiment, self._data)
         self._trial, self._attempt = trial, attempt
-        self._identity = state.identity(trial, self._experiment, self._data.sha256)
         if checkpoint is not None:
             self._resume(training, checkpoint)
         self._training = training
@@ -125,14 +123,17 @@ class Trainer:
     def _save(self, training: Training) -> Checkpoint:
         assert self._checkpoints is not None
         checkpoint = Checkpoint(self._attempt, training.epochs_done)
-        self._checkpoints.save(self._trial.key, checkpoint, state.dump(training, self._identity))
+        self._checkpoints.save(self._trial.key, checkpoint, state.dump(training, self._identity()))
         return checkpoint
 
     def _resume(self, training: Training, checkpoint: Checkpoint) -> None:
         assert self._checkpoints is not None, "a checkpoint without a directory"
         saved = self._checkpoints.load(self._trial.key, checkpoint)
         try:
-            state.resume(training, self._identity, checkpoint.epoch, saved)
+            state.resume(training, self._identity(), checkpoint.epoch, saved)
         except CheckpointError as error:
             where = self._checkpoints.path(self._trial.key, checkpoint)
             raise CheckpointError(f"{where}: {error}") from None
+
+    def _identity(self) -> state.Identity:
+        return state.identity(self._trial, self._experiment, self._data.sha256)

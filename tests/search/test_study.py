@@ -9,7 +9,7 @@ from search_runs import ask_all, distance_from_1e_2, stored
 from sweeper.experiment import Experiment
 from sweeper.records import Trial, TrialState
 from sweeper.search import Search
-from sweeper.search.samplers import guided
+from sweeper.search.samplers import Guide
 from sweeper.search.study import Result, Study, suggest_all, worth_remembering
 
 MakeExperiment = Callable[..., Experiment]
@@ -132,29 +132,79 @@ def ask_all_but_last(experiment: Experiment) -> list[Trial]:
     return [trial for _ in range(499) if (trial := search.ask()) is not None]
 
 
+def of_optuna(seed: int, fixed: dict[str, float]) -> optuna.samplers.BaseSampler:
+    """A sampler of Optuna's own, made for one proposal."""
+    sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
+    return optuna.samplers.PartialFixedSampler(fixed, sampler) if fixed else sampler
+
+
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
-def test_a_proposal_is_the_one_that_optunas_own_search_for_shared_parameters_gives(
-    make_experiment: MakeExperiment,
+@pytest.mark.parametrize("n_ended", [0, 15])
+def test_a_proposal_is_the_one_of_a_sampler_of_optunas_own(
+    make_experiment: MakeExperiment, n_ended: int
 ) -> None:
-    search = Search(
-        make_experiment("optimizers.adam={}", "search.sampler=tpe", "budget.trials_per_optimizer=20")
-    )
-    arm = search._mode._arms["adam"]  # type: ignore[attr-defined]
-    (study,), searched = arm._studies, arm._trials.distributions
-    for number in range(15):
+    searches = []
+    for first_loss in (1.0, 2.0):
+        search = Search(
+            make_experiment("optimizers.adam={}", "search.sampler=tpe", "budget.trials_per_optimizer=20")
+        )
+        for number in range(n_ended):
+            trial = search.ask()
+            assert trial is not None
+            search.tell(trial, TrialState.COMPLETE, first_loss + (number * 7 % 11) / 20)
+        search.ask()  # and one that is under way
+        searches.append(search)
+    arms = [search._mode._arms["adam"] for search in searches]  # type: ignore[attr-defined]
+    searched = arms[0]._trials.distributions
+    guide = Guide(searched)
+    found = []
+    for seed, arm in zip((7, 8, 9, 10), arms * 2, strict=True):  # one guide for both studies, in turn
+        for fixed in ({}, {"one_minus_beta1": 1.0}):
+            ours, theirs = (
+                arm._studies[0].propose(sampler, lambda asked: suggest_all(asked, searched))
+                for sampler in (guide.seeded(seed, fixed), of_optuna(seed, fixed))
+            )
+            assert ours == theirs
+            found.append(tuple(ours.values()))
+    assert len(set(found)) == len(found)
+
+
+def test_optuna_still_takes_trials_apart_where_the_guide_does_it_for_it() -> None:
+    assert callable(optuna.samplers.TPESampler._get_internal_repr)
+
+
+def test_a_proposal_that_is_begun_is_one_trial_of_the_study(experiment: Experiment) -> None:
+    search = Search(experiment)
+    for _ in range(8):
         trial = search.ask()
         assert trial is not None
-        search.tell(trial, TrialState.COMPLETE, 1 + number / 10)
-    search.ask()  # and one that is under way
-    for fixed in ({}, {"one_minus_beta1": 1.0}):
-        theirs: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=7)
-        if fixed:
-            theirs = optuna.samplers.PartialFixedSampler(fixed, theirs)
-        ours = guided(7, searched, fixed)
-        proposals = [
-            study.propose(sampler, lambda asked: suggest_all(asked, searched)) for sampler in (ours, theirs)
-        ]
-        assert proposals[0] == proposals[1]
+        search.tell(trial, TrialState.COMPLETE, 1.0)
+    study = study_of(search)._study
+    before = len(study.trials)
+    trial = search.ask()
+    assert trial is not None
+    assert not trial.independent
+    (begun,) = study.trials[before:]
+    assert (begun.state, begun.params) == (optuna.trial.TrialState.RUNNING, trial.proposal)
+    search.tell(trial, TrialState.COMPLETE, 0.5)
+    assert study.best_trial.number == begun.number
+
+
+def test_a_proposal_that_is_not_begun_is_forgotten(experiment: Experiment) -> None:
+    search = Search(experiment)
+    for _ in range(8):
+        trial = search.ask()
+        assert trial is not None
+        search.tell(trial, TrialState.COMPLETE, 1.0)
+    arm = search._mode._arms["sgd"]  # type: ignore[attr-defined]
+    searched = arm._trials.distributions
+    (study,) = arm._studies
+    study.propose(Guide(searched).seeded(1, {}), lambda asked: suggest_all(asked, searched))
+    dropped = study._study.trials[-1].number
+    trial = search.ask()
+    assert trial is not None
+    states = [t.state for t in study._study.trials[dropped:]]
+    assert states == [FAIL, optuna.trial.TrialState.RUNNING]
 
 
 def test_the_untuned_trial_teaches_only_where_it_lies_in_the_space(make_experiment: MakeExperiment) -> None:

@@ -105,6 +105,24 @@ def test_what_is_put_while_gathering_is_one_transaction(make_trial: Callable[...
     assert [len(batch) for batch in committer.batches] == [3, 1]
 
 
+def test_what_was_put_before_is_committed_while_the_next_writes_gather(
+    make_trial: Callable[..., Trial],
+) -> None:
+    committer = SlowCommitter()
+    writer = WriterThread(committer)  # type: ignore[arg-type]
+    writer.put(plan(make_trial, 0))
+    time.sleep(0.1)  # the thread has taken the first write and waits in its commit
+    with writer.gathering():
+        writer.put(plan(make_trial, 1))
+    with writer.gathering():
+        writer.put(plan(make_trial, 2))
+        committer.open.set()
+        assert len(until_acknowledged(writer, 2)) == 2
+        assert writer.acknowledged(0.1) == []
+    writer.close()
+    assert [len(batch) for batch in committer.batches] == [1, 1, 1]
+
+
 def test_a_full_queue_is_committed_while_gathering(make_trial: Callable[..., Trial]) -> None:
     committer = SlowCommitter()
     committer.open.set()

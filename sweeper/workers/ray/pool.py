@@ -250,9 +250,9 @@ def _ready(calls: list[Any], timeout_s: float) -> list[Any]:
     if not calls:
         time.sleep(timeout_s)
         return []
-    ready, _ = ray.wait(calls, num_returns=1, timeout=timeout_s, fetch_local=False)
-    if ready and len(calls) > 1:
-        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
+    ready, _ = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
+    if not ready and timeout_s:
+        ready, _ = ray.wait(calls, num_returns=1, timeout=timeout_s, fetch_local=False)
     return list(ready)
 
 
