@@ -43,6 +43,10 @@ class Study:
     none of its business.
     """
 
+    _study: optuna.Study
+    _asked: optuna.Trial | None
+    """The latest proposal, until it is begun or forgotten."""
+
     def __init__(
         self,
         experiment: Experiment,
@@ -68,9 +72,9 @@ class Study:
         """What `sampler` gives where `suggest` asks for it; the study forgets it unless it is begun next."""
         self._forget_asked()
         self._study.sampler = sampler
-        self._asked = self._study.ask()
-        suggest(self._asked)
-        return self._asked.params
+        self._asked = asked = self._study.ask()
+        suggest(asked)
+        return asked.params
 
     def begin(self, trial: Trial) -> None:
         """From now on `trial` is under way: other proposals keep away from it."""
@@ -108,7 +112,7 @@ class Study:
 
     def _rebuild(self) -> None:
         """A new study of the results worth remembering and of the trials that are under way."""
-        self._asked: optuna.Trial | None = None
+        self._asked = None
         self._study = optuna.create_study(direction="maximize" if self._higher else "minimize")
         self._optuna_numbers: dict[TrialKey, int] = {}
         # What is forgotten now would never be remembered again: there are 50 better ones.
