@@ -19,6 +19,7 @@ from sweeper.workers.ray.actor import Actor, Arrival, Assignment, Report, Unread
 from sweeper.workers.ray.agency import RayAgency
 from sweeper.workers.ray.crew import Crew
 from sweeper.workers.ray.deaths import Death
+from sweeper.workers.ray.packing import packed, unpacked
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
 from sweeper.workers.ray.placement import Placement
 from sweeper.workers.ray.plan import Need, Node
@@ -116,6 +117,10 @@ def test_a_checkpoint_that_cannot_be_read_is_told_and_its_worker_goes_on(
     assert isinstance(gone_on, Report)
     losses = [[r.train_loss for r in each.stretch.records] for each in (gone_on, second)]
     assert losses[0] == losses[1]
+    packed_whole = actor.advance_packed(packed(Assignment(trial, 5, None)), 2)
+    whole = unpacked(packed_whole)
+    assert isinstance(packed_whole, bytes)
+    assert [r.train_loss for r in whole.stretch.records][1:] == losses[1]
     with pytest.raises(CheckpointError):
         CheckpointFiles(str(tmp_path)).load(trial.key, Checkpoint(4, 2))
 

@@ -15,6 +15,7 @@ from sweeper.records import Checkpoint, Trial
 from sweeper.training.data import Dataset
 from sweeper.workers.blame import blame, first_line
 from sweeper.workers.memory import Memory
+from sweeper.workers.ray.packing import packed, unpacked
 from sweeper.workers.stretch import Stretch
 
 if TYPE_CHECKING:
@@ -109,3 +110,7 @@ class Actor:
             if is_out_of_memory(error):
                 return OutOfMemory(blame(error))
             raise
+
+    def advance_packed(self, begin: bytes | None, until_epoch: int) -> bytes:
+        """As `advance`, with what is sent and what is given packed."""
+        return packed(self.advance(None if begin is None else unpacked(begin), until_epoch))

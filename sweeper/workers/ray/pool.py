@@ -25,6 +25,7 @@ from sweeper.workers.ray.actor import Actor, Arrival, OutOfMemory, Report, Unrea
 from sweeper.workers.ray.agency import RayAgency
 from sweeper.workers.ray.crew import Crew
 from sweeper.workers.ray.deaths import Death
+from sweeper.workers.ray.packing import unpacked
 from sweeper.workers.ray.patience import Vacancy, Wakefulness
 from sweeper.workers.ray.placement import Placement
 from sweeper.workers.ray.plan import Need
@@ -182,7 +183,7 @@ class RayWorkers:
         if not worker.is_ready:
             self._welcome(worker, result)
             return None
-        return self._heard(worker, result)
+        return self._heard(worker, unpacked(result))
 
     def _heard(self, worker: Worker, result: Report | Unreadable | OutOfMemory) -> Advanced | Lost | None:
         if isinstance(result, Unreadable):

@@ -11,6 +11,7 @@ from sweeper.records import Checkpoint, Phase, Trial
 from sweeper.workers.memory import Memory
 from sweeper.workers.protocol import Slot
 from sweeper.workers.ray.actor import Arrival, Assignment
+from sweeper.workers.ray.packing import packed
 
 IDLE_S = 0.5
 """A worker that was idle for longer is asked for a sign of life before its next trial begins."""
@@ -94,12 +95,12 @@ class Worker:
         if not self.is_ready:
             self.asked = (until_epoch, limit_s)
             return
-        begin = None if self.is_begun else Assignment(self.trial, self.attempt, self.checkpoint)
+        begin = None if self.is_begun else packed(Assignment(self.trial, self.attempt, self.checkpoint))
         if begin is not None and time.monotonic() - self.idle_since > IDLE_S:
             self.sign_of_life = self.actor.hello.options(name="hello").remote()
         doing = "final" if self.trial.key.phase is Phase.FINAL else "train"
         name = f"{doing}[{self.trial.key.optimizer}]"
-        self.call = self.actor.advance.options(name=name).remote(begin, until_epoch)
+        self.call = self.actor.advance_packed.options(name=name).remote(begin, until_epoch)
         self.is_begun = True
         self.limit_s, self.deadline = limit_s, time.monotonic() + limit_s
 
