@@ -78,6 +78,7 @@ class Training:
         """
         started = time.perf_counter()
         before = self._ledger.samples
+        self._network.train()
         while self._ledger.epochs <= self._epoch and self._steps.can_step():
             self._steps.step()
         if self._ledger.samples == before:
@@ -196,6 +197,7 @@ class Training:
 
     def _evaluate(self, images: Images, n_images: int) -> tuple[float, float]:
         """Mean loss and accuracy on the first `n_images`."""
+        self._network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=self._data.device)
         hits = torch.zeros((), dtype=torch.int64, device=self._data.device)
         with torch.inference_mode():

@@ -1,8 +1,7 @@
 """The networks: small models for CIFAR-shaped images, each from an explicit generator.
 
 Every network starts near chance: its output layer is drawn from N(0, 0.01) and all biases are 0, so that the
-first loss is close to ln C whatever the other layers' initialization is. No layer computes anything else in
-training than in evaluation, so that nobody tells a network which of the two it is for.
+first loss is close to ln C whatever the other layers' initialization is.
 """
 
 import itertools

@@ -93,16 +93,6 @@ def test_a_model_takes_smaller_images(name: str, sizes: dict[str, Any]) -> None:
         assert built(name, **sizes)(images(2, sizes["input_size"])).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_computes_the_same_in_training_and_in_evaluation(name: str) -> None:
-    network, pixels = built(name), images(4)
-    with torch.inference_mode():
-        in_training, again = network.train()(pixels), network(pixels)
-        in_evaluation = network.eval()(pixels)
-    assert torch.equal(in_training, again)
-    assert torch.equal(in_training, in_evaluation)
-
-
 def test_gradients_of_resnet8_computed_in_chunks_add_up_to_the_whole_batchs() -> None:
     network = built("resnet8", input_size=8).double()
     pixels, labels = images(6, 8).double(), torch.arange(6)
