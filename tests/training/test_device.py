@@ -32,7 +32,8 @@ def test_without_a_gpu_a_share_of_one_limits_nothing(monkeypatch: pytest.MonkeyP
 def test_a_process_that_trains_keeps_the_memory_that_it_freed() -> None:
     """Page by page, 40 MB that go back to the system each time would be ten thousand faults a time."""
     device.keep_freed_memory()
-    torch.empty(10_000_000).fill_(1)
+    for _ in range(30):  # freed pieces come together only after some turns, where small ones lie between them
+        torch.empty(10_000_000).fill_(1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
         torch.empty(10_000_000).fill_(1)
