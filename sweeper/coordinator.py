@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 INTERRUPTED = "interrupted"
 """Why an attempt ended that was given up with its sweep."""
 
+ASKED_AT_ONCE = 32
+"""So many trials at most are asked for before workers and store are looked at again."""
+
 PATIENCE_S = 0.25
 """How long one look at the workers may take: so soon a stop is noticed."""
 
@@ -92,7 +95,8 @@ class Coordinator:
         self._limit = TimeLimit(experiment.budget.max_seconds, spent_s, clock)
         self._running: dict[Slot, Run] = {}
         self._unstored: dict[TrialKey, Run] = {}
-        self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor)
+        first_rung = min(experiment.pruning.rungs, default=None)
+        self._pace = Pace(experiment.budget.epochs, experiment.resources.hang_factor, first_rung)
         self._has_warned = False
         self._heard: Sequence[Advanced | Lost] = ()
         self._stop = Event()
@@ -160,11 +164,12 @@ class Coordinator:
                 self._on_lost(event)
 
     def _ask_ahead(self) -> None:
-        """Keep stored trials in hand, so that no worker waits for a proposal or a commit."""
+        """Keep stored trials in hand; some at a time, so that what comes meanwhile need not wait for all."""
         n_free = len(self._workers.slots())
         n_wanted = max(n_free, self._pace.n_ahead(max(len(self._running) + n_free, 1)))
         n_planned = sum(not run.attempt for run in self._unstored.values())
-        while len(self._queue) + n_planned < n_wanted:
+        n_most = n_planned + ASKED_AT_ONCE
+        while len(self._queue) + n_planned < n_wanted and n_planned < n_most:
             trial = self._agenda.ask()
             if trial is None and self._agenda.awaits_choice:
                 self._choose_finals()

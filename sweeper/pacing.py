@@ -16,7 +16,7 @@ STRETCH_S = 1.0
 LEAST_LIMIT_S = 10.0
 """No worker hangs sooner: a process that is just started, or a busy machine, may take that long."""
 
-HASTY_S = 0.1
+HASTY_S = 0.2
 """A trial this short may be over before the next one is proposed and stored."""
 
 AHEAD_S = 15.0
@@ -32,33 +32,36 @@ UNKNOWN_S = 60.0
 class Pace:
     """What an epoch takes, learnt per optimizer from what its trials report.
 
-    `epochs` is a whole trial; a worker that takes `hang_factor` times what it should hangs. `batch_size` is
+    `epochs` is a whole trial, `first_rung` the epoch after which one may be given up, where any is; a worker
+    that takes `hang_factor` times what it should hangs. `batch_size` is
     the trial's, 0 where it has none: an epoch of small batches takes longer than one of large ones.
     """
 
-    def __init__(self, epochs: int, hang_factor: float) -> None:
+    def __init__(self, epochs: int, hang_factor: float, first_rung: int | None = None) -> None:
         self._epochs = epochs
+        self._least_epochs = min(first_rung or epochs, epochs)
         self._hang_factor = hang_factor
         self._seconds: dict[str, dict[int, float]] = {}
         self._steps: dict[str, int] = {}
+        self._latest_s = self._shortest_s = math.inf
 
     def learn(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> None:
         """A trial of `optimizer` has recorded `records` so far, at least one."""
-        self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
+        self._latest_s = self._seconds.setdefault(optimizer, {})[batch_size] = _epoch_s(records)
+        self._shortest_s = min(self._latest_s, self._shortest_s)
         self._steps[optimizer] = max(_longest(records), self._steps.get(optimizer, 1))
 
     def n_ahead(self, n_workers: int) -> int:
-        """How many trials to have stored in advance, so that none of the workers waits for one.
+        """How many trials to have stored in advance, so that workers need not wait for proposals and commits.
 
-        One each, and two where trials are over sooner than a commit. Of a large crew only as many as end
-        within `AHEAD_S`: what is proposed later has seen more results.
+        One each, and two where trials, as of the latest report, are over sooner than a commit. Of a large
+        crew only as many as may end within `AHEAD_S`: what is proposed later has seen more results. Where
+        more end at once, their workers wait while trials are proposed.
         """
-        few = min(n_workers, SMALL_CREW)
-        known = [seconds for of_arm in self._seconds.values() for seconds in of_arm.values()]
-        trial_s = min(known, default=math.inf) * self._epochs
-        if trial_s <= HASTY_S:
+        if self._latest_s * self._epochs <= HASTY_S:
             return 2 * n_workers
-        return max(few, min(n_workers, math.ceil(n_workers * AHEAD_S / trial_s)))
+        least_s = max(self._shortest_s * self._least_epochs, HASTY_S)
+        return min(n_workers, max(SMALL_CREW, math.ceil(n_workers * AHEAD_S / least_s)))
 
     def stretch(self, optimizer: str, records: Sequence[EpochRecord], batch_size: int = 0) -> int:
         """How many epochs to ask for, at least one, of a trial that has recorded `records` so far.

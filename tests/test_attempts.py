@@ -192,6 +192,12 @@ def test_a_large_crew_has_as_many_trials_in_hand_as_end_within_seconds(make_reco
     assert pace.n_ahead(3) == 6, "they may be over before the next one is stored"
 
 
+def test_a_large_crew_has_more_in_hand_where_trials_may_be_given_up_early(make_record: MakeRecord) -> None:
+    pace = Pace(12, hang_factor=20, first_rung=4)
+    pace.learn("sgd", records(make_record, 1, seconds=5.0))
+    assert pace.n_ahead(1000) == 750, "each may be over in 20 s"
+
+
 def test_a_trial_of_small_batches_is_given_the_time_for_its_steps(make_record: MakeRecord) -> None:
     pace = Pace(100, hang_factor=20)
     pace.learn("adam", records(make_record, 1, 2, seconds=0.1), batch_size=4096)

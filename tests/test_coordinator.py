@@ -364,26 +364,46 @@ def test_one_queued_trial_per_worker_waits_and_two_where_trials_are_over_at_once
     assert max(waiting) == 3 * most
 
 
-def test_a_large_crew_is_given_its_first_trials_at_once_and_few_in_advance(
+def test_a_large_crew_has_few_trials_planned_in_advance(
     store: Store, make_experiment: MakeExperiment
 ) -> None:
     experiment = make_experiment("budget.trials_per_optimizer=30", "budget.epochs=12", "final.top_k=0")
-    began: list[int] = []
+    seen: list[tuple[int, int]] = []
 
     class Watched(SimulatedWorkers):
         def wait(self, timeout_s: float) -> list[Advanced | Lost]:
-            stored = store.trials("s")
-            began.append(sum(trial.attempt > 0 for trial in stored))
-            waiting.append(len(stored) - began[-1])
+            n_queued = sum(trial.state is TrialState.QUEUED for trial in store.trials("s"))
+            seen.append((len(self._work), n_queued))
             return super().wait(timeout_s)
 
-    waiting: list[int] = []
     workers = Watched(experiment, n_slots=100, at_once=1, epoch_s=5.0)
     coordinate(experiment, new_sweep(store, experiment), workers=workers).run()
-    assert began[0] == 100
-    assert waiting[0] == 16
-    assert max(waiting) == 25, "100 workers, a trial a minute each, in 15 s"
     assert n_finished(store) == 180
+    in_advance = [n_queued for n_busy, n_queued in seen if n_busy == 100]
+    assert in_advance[0] == 16, "nothing is known of the pace yet"
+    assert max(in_advance) == 25, "100 workers, a trial a minute each, in 15 s"
+
+
+def test_what_workers_told_need_not_wait_until_all_are_asked_for(
+    store: Store, make_experiment: MakeExperiment
+) -> None:
+    experiment = make_experiment("budget.trials_per_optimizer=30", "final.top_k=0")
+    planned = [0]
+
+    class Watched(InlineWriter):
+        def put(self, *writes: Write) -> None:
+            planned[-1] += sum(isinstance(write, TrialPlanned) for write in writes)
+            super().put(*writes)
+
+        def acknowledged(self, timeout_s: float = 0) -> list[Write]:
+            planned.append(0)
+            return super().acknowledged(timeout_s)
+
+    committer = new_sweep(store, experiment)
+    workers = SimulatedWorkers(experiment, n_slots=100)
+    coordinate(experiment, committer, writer=Watched(committer), workers=workers).run()
+    assert max(planned) == 32
+    assert n_finished(store) == sum(planned) == 180
 
 
 def test_a_trial_that_turns_out_to_be_over_is_complete_with_the_epochs_it_had(

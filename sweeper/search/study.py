@@ -43,10 +43,6 @@ class Study:
     none of its business.
     """
 
-    _study: optuna.Study
-    _asked: optuna.Trial | None
-    """The latest proposal, until it is begun or forgotten."""
-
     def __init__(
         self,
         experiment: Experiment,
@@ -69,23 +65,18 @@ class Study:
         self._rebuild()
 
     def propose(self, sampler: BaseSampler, suggest: Callable[[optuna.Trial], None]) -> dict[str, Any]:
-        """What `sampler` gives where `suggest` asks for it; the study forgets it unless it is begun next."""
-        self._forget_asked()
+        """What `sampler` gives where `suggest` asks for it. The study doesn't remember it: see `begin`."""
         self._study.sampler = sampler
-        self._asked = asked = self._study.ask()
+        asked = self._study.ask()
         suggest(asked)
-        return asked.params
+        proposal = asked.params
+        self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        return proposal
 
     def begin(self, trial: Trial) -> None:
         """From now on `trial` is under way: other proposals keep away from it."""
-        if not trial.proposal:
-            return
-        self._open[trial.key] = trial.proposal
-        if self._asked is not None and self._asked.params == trial.proposal:
-            self._optuna_numbers[trial.key] = self._asked.number
-            self._asked = None
-        else:
-            self._forget_asked()
+        if trial.proposal:
+            self._open[trial.key] = trial.proposal
             self._add_open(trial.key)
 
     def tell(self, trial: Trial, state: TrialState, objective_value: float | None, epoch: int) -> None:
@@ -105,14 +96,8 @@ class Study:
         if self._n_told >= HISTORY_BEST + HISTORY_LATEST + REBUILD_AFTER:
             self._rebuild()
 
-    def _forget_asked(self) -> None:
-        if self._asked is not None:
-            self._study.tell(self._asked, state=optuna.trial.TrialState.FAIL)
-            self._asked = None
-
     def _rebuild(self) -> None:
         """A new study of the results worth remembering and of the trials that are under way."""
-        self._asked = None
         self._study = optuna.create_study(direction="maximize" if self._higher else "minimize")
         self._optuna_numbers: dict[TrialKey, int] = {}
         # What is forgotten now would never be remembered again: there are 50 better ones.

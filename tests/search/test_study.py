@@ -173,40 +173,6 @@ def test_optuna_still_takes_trials_apart_where_the_guide_does_it_for_it() -> Non
     assert callable(optuna.samplers.TPESampler._get_internal_repr)
 
 
-def test_a_proposal_that_is_begun_is_one_trial_of_the_study(experiment: Experiment) -> None:
-    search = Search(experiment)
-    for _ in range(8):
-        trial = search.ask()
-        assert trial is not None
-        search.tell(trial, TrialState.COMPLETE, 1.0)
-    study = study_of(search)._study
-    before = len(study.trials)
-    trial = search.ask()
-    assert trial is not None
-    assert not trial.independent
-    (begun,) = study.trials[before:]
-    assert (begun.state, begun.params) == (optuna.trial.TrialState.RUNNING, trial.proposal)
-    search.tell(trial, TrialState.COMPLETE, 0.5)
-    assert study.best_trial.number == begun.number
-
-
-def test_a_proposal_that_is_not_begun_is_forgotten(experiment: Experiment) -> None:
-    search = Search(experiment)
-    for _ in range(8):
-        trial = search.ask()
-        assert trial is not None
-        search.tell(trial, TrialState.COMPLETE, 1.0)
-    arm = search._mode._arms["sgd"]  # type: ignore[attr-defined]
-    searched = arm._trials.distributions
-    (study,) = arm._studies
-    study.propose(Guide(searched).seeded(1, {}), lambda asked: suggest_all(asked, searched))
-    dropped = study._study.trials[-1].number
-    trial = search.ask()
-    assert trial is not None
-    states = [t.state for t in study._study.trials[dropped:]]
-    assert states == [FAIL, optuna.trial.TrialState.RUNNING]
-
-
 def test_the_untuned_trial_teaches_only_where_it_lies_in_the_space(make_experiment: MakeExperiment) -> None:
     outside = make_experiment("optimizers.sgd={}", "search.sampler=tpe", "space.weight_decay=5e-4")
     search = Search(outside)

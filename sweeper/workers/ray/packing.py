@@ -1,7 +1,7 @@
 """Trials and reports as bytes, on their way between the driver and its workers.
 
 Ray sends bytes as they are. Anything else it pickles by a way of its own, which also knows functions and
-classes that the other side can't import: for what is sent here that takes four times as long.
+classes that the other side can't import: for what is sent here that takes more than three times as long.
 """
 
 import pickle
