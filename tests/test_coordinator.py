@@ -380,7 +380,6 @@ def test_a_large_crew_has_few_trials_planned_in_advance(
     coordinate(experiment, new_sweep(store, experiment), workers=workers).run()
     assert n_finished(store) == 180
     in_advance = [n_queued for n_busy, n_queued in seen if n_busy == 100]
-    assert in_advance[0] == 16, "nothing is known of the pace yet"
     assert max(in_advance) == 25, "100 workers, a trial a minute each, in 15 s"
 
 
