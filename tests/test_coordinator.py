@@ -367,19 +367,18 @@ def test_one_queued_trial_per_worker_waits_and_two_where_trials_are_over_at_once
 def test_a_large_crew_has_few_trials_planned_in_advance(
     store: Store, make_experiment: MakeExperiment
 ) -> None:
-    experiment = make_experiment("budget.trials_per_optimizer=30", "budget.epochs=12", "final.top_k=0")
-    seen: list[tuple[int, int]] = []
+    experiment = make_experiment("budget.trials_per_optimizer=25", "budget.epochs=3", "final.top_k=0")
+    in_advance: list[int] = []
 
     class Watched(SimulatedWorkers):
         def wait(self, timeout_s: float) -> list[Advanced | Lost]:
-            n_queued = sum(trial.state is TrialState.QUEUED for trial in store.trials("s"))
-            seen.append((len(self._work), n_queued))
+            if not self._free:
+                in_advance.append(sum(trial.state is TrialState.QUEUED for trial in store.trials("s")))
             return super().wait(timeout_s)
 
-    workers = Watched(experiment, n_slots=100, at_once=1, epoch_s=5.0)
+    workers = Watched(experiment, n_slots=100, at_once=1, epoch_s=20.0)
     coordinate(experiment, new_sweep(store, experiment), workers=workers).run()
-    assert n_finished(store) == 180
-    in_advance = [n_queued for n_busy, n_queued in seen if n_busy == 100]
+    assert n_finished(store) == 150
     assert max(in_advance) == 25, "100 workers, a trial a minute each, in 15 s"
 
 

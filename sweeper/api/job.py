@@ -247,6 +247,7 @@ def _workers(
     resources = job.experiment.resources
     n_cpus = None if means.workers == "auto" else means.workers * resources.cpus_per_trial
     image_bytes, dashboard = job.loading.nbytes, means.ray_dashboard
+    job.loading.begin()
     with ray.cluster(means.address, n_cpus=n_cpus, image_bytes=image_bytes, dashboard=dashboard) as way_in:
         notes += [way_in] if way_in else []
         n_trials = max(job.experiment.n_trials, job.experiment.n_finals)
