@@ -46,13 +46,18 @@ def role(postgres_server: "PostgresServer") -> Iterator[str]:
 
 
 def guarded(server: "PostgresServer", name: str) -> Iterator[str]:
-    access = server.data / "pg_hba.conf"
-    before = access.read_text()
+    before = (server.data / "pg_hba.conf").read_text()
     quoted = name.replace('"', '""')
-    access.write_text(f'local all "{quoted}" scram-sha-256\n{before}')
-    server.sql("SELECT pg_reload_conf()")
+    let_in(server, f'local all "{quoted}" scram-sha-256\n{before}')
     yield name
-    access.write_text(before)
+    let_in(server, before)
+
+
+def let_in(server: "PostgresServer", rules: str) -> None:
+    """Put the rules there in one piece: a server that reads half a file, for an earlier call, lets nobody in."""
+    new = server.data / "pg_hba.conf.new"
+    new.write_text(rules)
+    new.replace(server.data / "pg_hba.conf")
     server.sql("SELECT pg_reload_conf()")
 
 
