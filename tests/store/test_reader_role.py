@@ -54,7 +54,7 @@ def guarded(server: "PostgresServer", name: str) -> Iterator[str]:
 
 
 def let_in(server: "PostgresServer", rules: str) -> None:
-    """Put the rules there in one piece: a server that reads half a file, for an earlier call, lets nobody in."""
+    """Put the rules there in one piece: a server that is still reading half a file lets nobody in."""
     new = server.data / "pg_hba.conf.new"
     new.write_text(rules)
     new.replace(server.data / "pg_hba.conf")
