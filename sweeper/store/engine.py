@@ -57,6 +57,7 @@ class WritingConnection:
         else:
             self.engine = _postgresql(location, lease_s * PATIENCE, pool_size=1, max_overflow=0)
             _set_on_connect(self.engine, lease_s * PATIENCE, lease_s * PATIENCE)
+            _let_server_count_silence(self.engine)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -167,3 +168,19 @@ def _set_on_connect(
     def configure(connection: Any, _record: Any) -> None:
         connection.execute(settings, timeouts)
         connection.commit()
+
+
+def _let_server_count_silence(engine: sa.Engine) -> None:
+    """Make the server count how long a client is silent after a statement with several rows, too.
+
+    psycopg sends those in a pipeline, which ends with a Sync and then a Flush. PostgreSQL starts its
+    `idle_in_transaction_session_timeout` at the Sync, stops it at the Flush, and starts it no more until
+    something else has come: then a writer frozen here would keep its lock for ever.
+    """
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def say_something(
+        _connection: sa.Connection, cursor: Any, _statement: str, _values: Any, _context: Any, is_many: bool
+    ) -> None:
+        if is_many:
+            cursor.connection.execute("")

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from sweeper.analysis import frames
+from sweeper.errors import StoreAwayError
 from sweeper.records import EpochRecord, Trial, TrialState, WorkerInfo
 from sweeper.store import AttemptStarted, EpochsRecorded, Store, TrialFinished, TrialPlanned, Write
 from sweeper.store.engine import WritingConnection, reading
@@ -72,6 +73,26 @@ def test_postgresqls_writer_is_durable_and_gives_up_before_its_lease_does(
             "keepalives_idle": 5,
         }
         assert int(parameters["tcp_user_timeout"]) == 15_000
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_postgresql_ends_a_writer_that_falls_silent_within_a_transaction(
+    postgres_server: "PostgresServer", n_rows: int
+) -> None:
+    url = postgres_server.store_url()
+
+    def is_connected(pid: int) -> bool:
+        return bool(postgres_server.sql(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"))
+
+    with pytest.raises(StoreAwayError), writing(url, lease_s=1) as connection:
+        pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        update = sa.text("UPDATE sweeps SET version = version + 1 WHERE id = :id")
+        connection.execute(update, [{"id": number} for number in range(n_rows)])
+        deadline = time.monotonic() + 20
+        while is_connected(pid):
+            assert time.monotonic() < deadline, "it holds its locks still"
+            time.sleep(0.05)
 
 
 @pytest.mark.postgres
