@@ -9,7 +9,7 @@ from sweeper.errors import LeaseHeldError, NotFoundError, StoreError
 from sweeper.store import lease
 from sweeper.store.engine import WritingConnection, reading
 from sweeper.store.failures import translated
-from sweeper.store.schema import sweeps
+from sweeper.store.schema import metadata, sweeps
 from sweeper.store.url import Location, parse, shown
 
 EMPTY = ""
@@ -20,6 +20,14 @@ HEAD = "0003"
 
 PATIENCE_S = 30.0
 """Half of this is how long a change of the schema waits for locks."""
+
+revisions = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where Alembic keeps the schema's revision."""
 
 ADVISORY_LOCK = int.from_bytes(b"sweeper", "big")
 """PostgreSQL's, for whoever changes the schema."""
@@ -92,7 +100,7 @@ def _revision(connection: sa.Connection) -> str | None:
         return EMPTY
     if not {"alembic_version", "sweeps"} <= set(tables):
         return None
-    revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision = connection.scalar(sa.select(revisions.c.version_num))
     return revision if revision and re.fullmatch(r"\d{4}", revision) else None
 
 
@@ -107,11 +115,20 @@ def _migrate(engine: sa.Engine, location: Location, known: str) -> None:
             if connection.dialect.name == "postgresql":  # SQLite's transaction has the file to itself
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
             if _revision(connection) == known:
-                if known != EMPTY:
+                if known == EMPTY:
+                    _make(connection)
+                else:
                     _shut_out_coordinators(connection)
-                _to_head(connection)
+                    _to_head(connection)
     finally:
         writing.close()
+
+
+def _make(connection: sa.Connection) -> None:
+    """What all migrations make of an empty database, at once: a first sweep need not wait for Alembic."""
+    metadata.create_all(connection)
+    revisions.create(connection)
+    connection.execute(revisions.insert(), {"version_num": HEAD})
 
 
 def _shut_out_coordinators(connection: sa.Connection) -> None:

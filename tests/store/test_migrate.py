@@ -39,13 +39,62 @@ def set_revision(store: Store, revision: str) -> None:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
 
 
-def test_the_migrations_build_the_tables_that_the_code_uses(empty_url: str) -> None:
-    store = Store.open(empty_url, create=True)
-    with store.engine.connect() as connection:
+def database_of(migrations: str | None, url: str) -> sa.Engine:
+    """The database, made by the migrations up to that one, or as a new store is made."""
+    location = parse(url)
+    if migrations is None:
+        Store.open(url, create=True).close()
+        return reading(location)
+    writing = WritingConnection(location, 30, reading(location))
+    with writing.begin() as connection:
+        migrate._to_head(connection, migrations)
+    writing.close()
+    return reading(location)
+
+
+@pytest.mark.parametrize("migrations", [None, "head"])
+def test_a_new_store_and_the_migrations_have_the_tables_that_the_code_uses(
+    empty_url: str, migrations: str | None
+) -> None:
+    engine = database_of(migrations, empty_url)
+    with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == migrate.HEAD
-    store.close()
+    engine.dispose()
+
+
+def test_a_new_store_is_what_all_migrations_make(
+    tmp_path: Path, store_url: str, request: pytest.FixtureRequest
+) -> None:
+    """Down to names, keys, defaults and comments, which `compare_metadata` leaves out in part."""
+
+    def described(migrations: str | None, name: str) -> dict[str, Any]:
+        url = f"sqlite:///{tmp_path / name}"
+        if store_url.startswith("postgresql"):
+            url = request.getfixturevalue("postgres_server").empty_url()
+        engine = database_of(migrations, url)
+        found = sa.inspect(engine)
+        tables = {}
+        for table in found.get_table_names():
+            columns = {
+                column["name"]: {**column, "type": str(column["type"])} for column in found.get_columns(table)
+            }
+            uniques = sorted(found.get_unique_constraints(table), key=lambda unique: str(unique["name"]))
+            tables[table] = {
+                "columns": columns,
+                "key": found.get_pk_constraint(table),
+                "foreign keys": found.get_foreign_keys(table),
+                "uniques": uniques,
+                "indexes": sorted(found.get_indexes(table), key=lambda index: str(index["name"])),
+                "checks": found.get_check_constraints(table),
+            }
+        engine.dispose()
+        return tables
+
+    new = described(None, "new.db")
+    assert set(new) == {"alembic_version", "sweeps", "trials", "attempts", "epochs"}
+    assert new == described("head", "migrated.db")
 
 
 def test_reading_makes_no_tables(empty_url: str) -> None:
@@ -102,7 +151,7 @@ def test_a_schema_that_cannot_be_made_whole_is_not_made_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "_to_head", half)
+        patch.setattr(migrate, "_make", half)
         with pytest.raises(KeyboardInterrupt):
             Store.open(empty_url, create=True)
     store = Store.open(empty_url, create=True)
@@ -177,13 +226,11 @@ OLD_ROWS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def old_url(empty_url: str) -> str:
     """A store as the first release made it, with a trial in it and a lease that ran out."""
-    location = parse(empty_url)
-    writing = WritingConnection(location, 30, reading(location))
-    with writing.begin() as connection:
-        migrate._to_head(connection, "0001")
+    engine = database_of("0001", empty_url)
+    with engine.begin() as connection:
         for table, row in OLD_ROWS.items():
             connection.execute(sa.insert(metadata.tables[table]), row)
-    writing.close()
+    engine.dispose()
     return empty_url
 
 
