@@ -82,17 +82,18 @@ def test_postgresql_ends_a_writer_that_falls_silent_within_a_transaction(
 ) -> None:
     url = postgres_server.store_url()
 
-    def is_connected(pid: int) -> bool:
-        return bool(postgres_server.sql(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"))
+    def write_and_say_no_more() -> None:
+        with writing(url, lease_s=1) as connection:
+            pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            update = sa.text("UPDATE sweeps SET version = version + 1 WHERE id = :id")
+            connection.execute(update, [{"id": number} for number in range(n_rows)])
+            deadline = time.monotonic() + 20
+            while postgres_server.sql(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"):
+                assert time.monotonic() < deadline, "it holds its locks still"
+                time.sleep(0.05)
 
-    with pytest.raises(StoreAwayError), writing(url, lease_s=1) as connection:
-        pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
-        update = sa.text("UPDATE sweeps SET version = version + 1 WHERE id = :id")
-        connection.execute(update, [{"id": number} for number in range(n_rows)])
-        deadline = time.monotonic() + 20
-        while is_connected(pid):
-            assert time.monotonic() < deadline, "it holds its locks still"
-            time.sleep(0.05)
+    with pytest.raises(StoreAwayError):
+        write_and_say_no_more()
 
 
 @pytest.mark.postgres
