@@ -24,6 +24,13 @@ def test_the_seeds_of_a_sweep_are_the_same_in_every_version() -> None:
     assert seeds.joint(0, 3) == 5195811342501512832
 
 
+def test_seeds_are_those_of_numpys_spawn_keys() -> None:
+    for entropy in (0, 1, 2**32 - 1, 2**32, LARGEST_EXPERIMENT_SEED):
+        for number in (0, 1, 2**31, 2**32 - 1):
+            sequence = np.random.SeedSequence(entropy, spawn_key=(1, number))
+            assert seeds.search_trial(entropy, number) == sequence.generate_state(1, np.uint64)[0] >> 1
+
+
 def test_a_trials_seed_does_not_depend_on_what_was_drawn_before() -> None:
     forwards = [seeds.search_trial(5, number) for number in range(10)]
     backwards = [seeds.search_trial(5, number) for number in reversed(range(10))]
