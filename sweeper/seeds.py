@@ -17,9 +17,9 @@ _UINT32 = 2**32
 def _derive(entropy: int, *path: int) -> int:
     """A seed of 63 bits, so that every database and random generator takes it.
 
-    It is that of `SeedSequence(entropy, spawn_key=path)`, whose words are put together here: that
-    takes numpy most of its time, and a trial asks for one seed a parameter and some more. `entropy` is below
-    2**64.
+    It is that of `SeedSequence(entropy, spawn_key=path)`, whose words are put together here: that takes numpy
+    most of its time, and a trial asks for a seed for each parameter and some more. `entropy` is below 2**64,
+    each number of `path` below 2**32.
     """
     words = (entropy % _UINT32, entropy // _UINT32, 0, 0, *path)
     low, high = np.random.SeedSequence(np.array(words, np.uint32)).generate_state(2).tolist()

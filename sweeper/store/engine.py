@@ -22,7 +22,8 @@ READER_IDLE_S = 120.0
 
 PATIENCE = 0.5
 """Which share of a lease the writer waits for a lock, and a server for a writer that fell silent within a
-transaction. A lease is renewed after a third of it: a frozen writer's lock is free before its lease ends."""
+transaction. A lease is renewed after a third of it: a frozen writer's lock is free before its lease ends,
+but for one that is frozen from the first row of a statement with several to the empty query after it."""
 
 
 def reading(location: Location) -> sa.Engine:
@@ -175,7 +176,7 @@ def _let_server_count_silence(engine: sa.Engine) -> None:
 
     psycopg sends those in a pipeline, which ends with a Sync and then a Flush. PostgreSQL starts its
     `idle_in_transaction_session_timeout` at the Sync, stops it at the Flush, and starts it no more until
-    something else has come: then a writer frozen here would keep its lock for ever.
+    something else has come: a writer frozen then would keep its lock for ever. So an empty query follows.
     """
 
     @event.listens_for(engine, "after_cursor_execute")

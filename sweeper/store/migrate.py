@@ -126,7 +126,7 @@ def _migrate(engine: sa.Engine, location: Location, known: str) -> None:
 
 def _make(connection: sa.Connection) -> None:
     """What all migrations make of an empty database, at once: a first sweep need not wait for Alembic."""
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=False)  # it would pass over a view of a table's name
     revisions.create(connection)
     connection.execute(revisions.insert(), {"version_num": HEAD})
 

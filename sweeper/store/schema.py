@@ -1,7 +1,7 @@
 """The store's four tables, the same for every database.
 
-`migrations/` builds them step by step; a test holds the two against each other. A number that is not finite
-is NULL. Times are UTC.
+A new store is made from this, and `migrations/` brings older ones here; a test holds the two against each
+other. A number that is not finite is NULL. Times are UTC.
 """
 
 from datetime import UTC, datetime

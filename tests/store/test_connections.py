@@ -42,10 +42,12 @@ def life(trial: Trial, record: EpochRecord) -> list[Write]:
 def writing(url: str, lease_s: float) -> Iterator[sa.Connection]:
     reader = reading(parse(url))
     connection = WritingConnection(parse(url), lease_s, reader)
-    with connection.begin() as opened:
-        yield opened
-    connection.close()
-    reader.dispose()
+    try:
+        with connection.begin() as opened:
+            yield opened
+    finally:
+        connection.close()
+        reader.dispose()
 
 
 def test_sqlites_writer_is_durable_and_gives_up_before_its_lease_does(tmp_path: Path) -> None:
@@ -82,8 +84,11 @@ def test_postgresql_ends_a_writer_that_falls_silent_within_a_transaction(
 ) -> None:
     url = postgres_server.store_url()
 
+    was_ended = False
+
     def write_and_say_no_more() -> None:
-        with writing(url, lease_s=1) as connection:
+        nonlocal was_ended
+        with writing(url, lease_s=2) as connection:
             pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
             update = sa.text("UPDATE sweeps SET version = version + 1 WHERE id = :id")
             connection.execute(update, [{"id": number} for number in range(n_rows)])
@@ -91,9 +96,11 @@ def test_postgresql_ends_a_writer_that_falls_silent_within_a_transaction(
             while postgres_server.sql(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"):
                 assert time.monotonic() < deadline, "it holds its locks still"
                 time.sleep(0.05)
+            was_ended = True
 
     with pytest.raises(StoreAwayError):
         write_and_say_no_more()
+    assert was_ended, "its connection was lost before it fell silent"
 
 
 @pytest.mark.postgres

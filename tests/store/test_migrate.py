@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,37 +65,45 @@ def test_a_new_store_and_the_migrations_have_the_tables_that_the_code_uses(
     engine.dispose()
 
 
+def described(engine: sa.Engine) -> dict[str, Any]:
+    """Every table, but for the order of its columns."""
+    found = sa.inspect(engine)
+
+    def sorted_by_name(things: Sequence[Any]) -> list[Any]:
+        return sorted(things, key=lambda thing: str(thing["name"]))
+
+    def described_column(column: Any) -> dict[str, Any]:
+        return {**column, "type": column["type"].compile(dialect=engine.dialect)}
+
+    return {
+        table: {
+            "columns": sorted_by_name([described_column(column) for column in found.get_columns(table)]),
+            "key": found.get_pk_constraint(table),
+            "foreign keys": sorted_by_name(found.get_foreign_keys(table)),
+            "uniques": sorted_by_name(found.get_unique_constraints(table)),
+            "indexes": sorted_by_name(found.get_indexes(table)),
+            "checks": sorted_by_name(found.get_check_constraints(table)),
+        }
+        for table in found.get_table_names()
+    }
+
+
 def test_a_new_store_is_what_all_migrations_make(
     tmp_path: Path, store_url: str, request: pytest.FixtureRequest
 ) -> None:
     """Down to names, keys, defaults and comments, which `compare_metadata` leaves out in part."""
 
-    def described(migrations: str | None, name: str) -> dict[str, Any]:
-        url = f"sqlite:///{tmp_path / name}"
+    def empty(name: str) -> str:
         if store_url.startswith("postgresql"):
-            url = request.getfixturevalue("postgres_server").empty_url()
-        engine = database_of(migrations, url)
-        found = sa.inspect(engine)
-        tables = {}
-        for table in found.get_table_names():
-            columns = {
-                column["name"]: {**column, "type": str(column["type"])} for column in found.get_columns(table)
-            }
-            uniques = sorted(found.get_unique_constraints(table), key=lambda unique: str(unique["name"]))
-            tables[table] = {
-                "columns": columns,
-                "key": found.get_pk_constraint(table),
-                "foreign keys": found.get_foreign_keys(table),
-                "uniques": uniques,
-                "indexes": sorted(found.get_indexes(table), key=lambda index: str(index["name"])),
-                "checks": found.get_check_constraints(table),
-            }
-        engine.dispose()
-        return tables
+            return str(request.getfixturevalue("postgres_server").empty_url())
+        return f"sqlite:///{tmp_path / name}"
 
-    new = described(None, "new.db")
+    made = [database_of(None, empty("new.db")), database_of("head", empty("migrated.db"))]
+    new, migrated = [described(engine) for engine in made]
     assert set(new) == {"alembic_version", "sweeps", "trials", "attempts", "epochs"}
-    assert new == described("head", "migrated.db")
+    assert new == migrated
+    for engine in made:
+        engine.dispose()
 
 
 def test_reading_makes_no_tables(empty_url: str) -> None:
@@ -141,6 +150,27 @@ def test_two_processes_may_make_a_store_at_the_same_moment(
         both = [subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE) for _ in range(2)]
         errors = [process.communicate(timeout=60)[1].decode() for process in both]
         assert [process.returncode for process in both] == [0, 0], errors
+
+
+def test_a_store_that_another_process_has_just_made_is_left_as_it_is(empty_url: str) -> None:
+    """It looked as if there were none, and by the time that the lock is free there is."""
+    store = Store.open(empty_url, create=True)
+    store.create_sweep("s", {}, "", {}, 30)
+    migrate._migrate(store.engine, parse(empty_url), migrate.EMPTY)
+    assert [sweep.name for sweep in store.sweeps()] == ["s"]
+    store.close()
+
+
+def test_a_database_with_nothing_but_a_view_of_a_tables_name_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE VIEW epochs AS SELECT 1 AS epoch")
+    connection.close()
+    with pytest.raises(StoreError, match="epochs"):
+        Store.open(f"sqlite:///{path}", create=True)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("epochs",)]
+    connection.close()
 
 
 def test_a_schema_that_cannot_be_made_whole_is_not_made_at_all(
