@@ -17,10 +17,16 @@ LEAST_LIMIT_S = 10.0
 """No worker hangs sooner: a process that is just started, or a busy machine, may take that long."""
 
 HASTY_S = 0.2
-"""A trial this short may be over before the next one is proposed and stored."""
+"""A trial this short may be over before the next one is proposed and stored, on a busy machine."""
 
 AHEAD_S = 15.0
 """So long a large crew goes on with what is stored already: a database may restart meanwhile."""
+
+COMMIT_S = 0.04
+"""About how long it takes at most until a new trial is stored."""
+
+BRIEF_S = 0.008
+"""About the least that a trial takes a worker, whatever there is to train: it is sent, and reported back."""
 
 SMALL_CREW = 16
 """So many workers or fewer have a stored trial each, whatever their trials take."""
@@ -33,8 +39,8 @@ class Pace:
     """What an epoch takes, learnt per optimizer from what its trials report.
 
     `epochs` is a whole trial, `first_rung` the epoch after which one may be given up, where any is; a worker
-    that takes `hang_factor` times what it should hangs. `batch_size` is
-    the trial's, 0 where it has none: an epoch of small batches takes longer than one of large ones.
+    that takes `hang_factor` times what it should hangs. `batch_size` is the trial's, 0 where it has none: an
+    epoch of small batches takes longer than one of large ones.
     """
 
     def __init__(self, epochs: int, hang_factor: float, first_rung: int | None = None) -> None:
@@ -54,12 +60,14 @@ class Pace:
     def n_ahead(self, n_workers: int) -> int:
         """How many trials to have stored in advance, so that workers need not wait for proposals and commits.
 
-        One each, and two where trials, as of the latest report, are over sooner than a commit. Of a large
-        crew only as many as may end within `AHEAD_S`: what is proposed later has seen more results. Where
-        more end at once, their workers wait while trials are proposed.
+        One each, and where trials, as of the latest report, are short, as many more as may end until a new
+        one is stored. Of a large crew only as many as may end within `AHEAD_S`: what is proposed later has
+        seen more results. Where more end at once, their workers wait while trials are proposed.
         """
-        if self._latest_s * self._epochs <= HASTY_S:
-            return 2 * n_workers
+        trial_s = self._latest_s * self._epochs
+        if trial_s <= HASTY_S:
+            in_hand = 1 + math.ceil(COMMIT_S / max(trial_s, BRIEF_S)) if n_workers <= SMALL_CREW else 2
+            return in_hand * n_workers
         least_s = max(self._shortest_s * self._least_epochs, HASTY_S)
         return min(n_workers, max(SMALL_CREW, math.ceil(n_workers * AHEAD_S / least_s)))
 

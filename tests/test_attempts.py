@@ -188,8 +188,19 @@ def test_a_large_crew_has_as_many_trials_in_hand_as_end_within_seconds(make_reco
     assert (pace.n_ahead(3), pace.n_ahead(40), pace.n_ahead(1000)) == (3, 16, 250), "one in a minute each"
     pace.learn("adam", records(make_record, 1, seconds=1.0))
     assert pace.n_ahead(1000) == 1000, "the shortest trials that are known"
-    pace.learn("adam", records(make_record, 1, seconds=1e-3))
-    assert pace.n_ahead(3) == 6, "they may be over before the next one is stored"
+    pace.learn("adam", records(make_record, 1, seconds=1e-2))
+    assert (pace.n_ahead(3), pace.n_ahead(1000)) == (6, 2000), (
+        "they may be over before the next one is stored"
+    )
+
+
+def test_a_small_crew_has_as_many_short_trials_in_hand_as_end_within_a_commit(
+    make_record: MakeRecord,
+) -> None:
+    pace = Pace(2, hang_factor=20)
+    for epoch_s, n_each in ((1.0, 1), (0.05, 2), (0.015, 3), (0.005, 5), (0.002, 6), (0.0, 6)):
+        pace.learn("sgd", records(make_record, 1, seconds=epoch_s))
+        assert pace.n_ahead(4) == 4 * n_each, f"trials of {2 * epoch_s} s"
 
 
 def test_a_large_crew_has_more_in_hand_where_trials_may_be_given_up_early(make_record: MakeRecord) -> None:
