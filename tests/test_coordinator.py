@@ -341,8 +341,8 @@ def reported_stops(store: Store, experiment: Experiment, epoch_s: float) -> list
     return stops
 
 
-@pytest.mark.parametrize(("epoch_s", "most"), [(1.0, 1), (1e-3, 2)])
-def test_one_queued_trial_per_worker_waits_and_two_where_trials_are_over_at_once(
+@pytest.mark.parametrize(("epoch_s", "most"), [(1.0, 1), (0.03, 2), (1e-3, 6)])
+def test_one_queued_trial_per_worker_waits_and_more_where_trials_are_over_at_once(
     store: Store, make_experiment: MakeExperiment, epoch_s: float, most: int
 ) -> None:
     experiment = make_experiment("budget.trials_per_optimizer=20", "final.top_k=0")

@@ -47,6 +47,7 @@ def test_the_first_signal_stops_what_is_under_way_and_its_echo_does_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sweeper.api.signals.SAME_S", 60.0)  # however busy the machine is
+    before = signal.getsignal(signal.SIGINT)
     calls = []
     with received() as signals:
         signals.on_stop = lambda: calls.append(1)
@@ -54,4 +55,4 @@ def test_the_first_signal_stops_what_is_under_way_and_its_echo_does_nothing(
         os.kill(os.getpid(), signal.SIGTERM)
     assert signals.stop.is_set()
     assert calls == [1]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
