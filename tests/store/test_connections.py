@@ -83,7 +83,6 @@ def test_postgresql_ends_a_writer_that_falls_silent_within_a_transaction(
     postgres_server: "PostgresServer", n_rows: int
 ) -> None:
     url = postgres_server.store_url()
-
     was_ended = False
 
     def write_and_say_no_more() -> None:

@@ -45,12 +45,13 @@ def database_of(migrations: str | None, url: str) -> sa.Engine:
     location = parse(url)
     if migrations is None:
         Store.open(url, create=True).close()
-        return reading(location)
-    writing = WritingConnection(location, 30, reading(location))
-    with writing.begin() as connection:
-        migrate._to_head(connection, migrations)
-    writing.close()
-    return reading(location)
+    engine = reading(location)
+    if migrations is not None:
+        writing = WritingConnection(location, 30, engine)
+        with writing.begin() as connection:
+            migrate._to_head(connection, migrations)
+        writing.close()
+    return engine
 
 
 @pytest.mark.parametrize("migrations", [None, "head"])
